@@ -1,0 +1,1 @@
+"""lesionjax: functional JAX/Flax research code for dermoscopy."""
