@@ -52,12 +52,14 @@ def _declare_torchvision_operators(torch: Any) -> None:
   spec = importlib.util.find_spec('torchvision')
   if spec is None or spec.origin is None:
     return
-  source = Path(spec.origin).with_name('_meta_registrations.py')
-  if not source.exists() or list(source.parent.glob('_C*.so')):
+  folder = Path(spec.origin).parent
+  try:
+    torch.ops.load_library(next(folder.glob('_C*.so')))
     return
-  for name in set(re.findall(r'register_meta\(\s*"(\w+)"', source.read_text(encoding='utf-8'))):
-    if not hasattr(torch.ops.torchvision, name):
-      torch.library.define(f'torchvision::{name}', '() -> ()')
+  except (OSError, StopIteration):
+    source = (folder / '_meta_registrations.py').read_text(encoding='utf-8')
+  for name in set(re.findall(r'@\S*register\w*\("(?:torchvision::)?(\w+)"', source)):
+    torch.library.define(f'torchvision::{name}', '() -> ()')
 
 
 def train_step(
