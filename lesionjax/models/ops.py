@@ -22,10 +22,9 @@ def conv(x: jax.Array, kernel: jax.Array, strides: tuple[int, int], pads: Pads) 
 
 def max_pool(x: jax.Array, window: int, stride: int, pad: int = 0) -> jax.Array:
   """Maximum over square windows of [B,H,W,C]; the padding never wins."""
-  low = -jnp.inf if jnp.issubdtype(x.dtype, jnp.floating) else jnp.iinfo(x.dtype).min
   return lax.reduce_window(
     x,
-    jnp.asarray(low, x.dtype),
+    -jnp.inf,
     lax.max,
     (1, window, window, 1),
     (1, stride, stride, 1),
