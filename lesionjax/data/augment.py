@@ -1,0 +1,197 @@
+"""Augmentation and normalisation, batched on the device inside the training step."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+from data_builders.errors import UserError
+from lesionjax.data.colour import GREY, colour_matrix
+from lesionjax.data.warp import BORDERS, compose_inverse, warp_affine
+
+_DRAWS = 16  # uniform numbers per image; each option has its own, so options do not disturb others
+
+
+@dataclasses.dataclass(frozen=True)
+class AugmentOptions:
+  """Strengths; every default is off, and all off leaves the pixels exactly as they are.
+
+  Attributes:
+    flip_horizontal: mirrors left and right with probability 1/2.
+    flip_vertical: mirrors top and bottom with probability 1/2.
+    rotation_deg: angle uniform in +-.
+    scale: (low, high) zoom, uniform.
+    translate: shift uniform in +-, fraction of the side, each axis.
+    shear_deg: angle uniform in +-.
+    crop_area: (low, high) share of the area that a random crop keeps, uniform; (1, 1) is off.
+    crop_aspect: (low, high) width / height of that crop, log-uniform.
+    border: what lies beyond the image: 'reflect', 'edge' or 'constant' (black).
+    brightness: factor uniform in 1 +-.
+    contrast: factor uniform in 1 +-, about the image's mean grey.
+    saturation: factor uniform in 1 +-.
+    hue: turn uniform in +-, fraction of the colour circle, 0..0.5.
+    noise_std: standard deviation of Gaussian noise per pixel and channel, pixels in 0..1.
+  """
+
+  flip_horizontal: bool = False
+  flip_vertical: bool = False
+  rotation_deg: float = 0.0
+  scale: tuple[float, float] = (1.0, 1.0)
+  translate: float = 0.0
+  shear_deg: float = 0.0
+  crop_area: tuple[float, float] = (1.0, 1.0)
+  crop_aspect: tuple[float, float] = (3 / 4, 4 / 3)
+  border: str = 'reflect'
+  brightness: float = 0.0
+  contrast: float = 0.0
+  saturation: float = 0.0
+  hue: float = 0.0
+  noise_std: float = 0.0
+
+  def __post_init__(self):
+    for name, most in _STRENGTHS.items():
+      value = getattr(self, name)
+      if not 0 <= value <= most:
+        raise UserError(f'augment.{name} is {value!r}; it must lie in 0..{most:g}.')
+    for name, most in _RANGES.items():
+      low, high = getattr(self, name)
+      object.__setattr__(self, name, (low, high))  # configs hold lists, which cannot be hashed
+      if not 0 < low <= high <= most:
+        raise UserError(
+          f'augment.{name} is {(low, high)!r}; it must be two numbers with 0 < low <= high'
+          f'{"" if math.isinf(most) else f" <= {most:g}"}.'
+        )
+    if self.border not in BORDERS:
+      raise UserError(f'augment.border is {self.border!r}; it must be one of {", ".join(BORDERS)}.')
+
+  @property
+  def moves_pixels(self) -> bool:
+    """Whether any geometric option is on."""
+    return (
+      self.flip_horizontal
+      or self.flip_vertical
+      or any((self.rotation_deg, self.translate, self.shear_deg))
+      or self.scale != (1, 1)
+      or self.crops
+    )
+
+  @property
+  def crops(self) -> bool:
+    """Whether random resized crops are on."""
+    return self.crop_area != (1, 1)
+
+  @property
+  def changes_colour(self) -> bool:
+    """Whether any colour option is on."""
+    return any((self.brightness, self.contrast, self.saturation, self.hue))
+
+
+_STRENGTHS = {
+  'rotation_deg': 180,
+  'translate': 1,
+  'shear_deg': 60,
+  'brightness': 1,
+  'contrast': 1,
+  'saturation': 1,
+  'hue': 0.5,
+  'noise_std': 1,
+}
+_RANGES = {'scale': math.inf, 'crop_area': 1, 'crop_aspect': math.inf}
+
+
+def augment(image: jax.Array, key: jax.Array, options: AugmentOptions) -> jax.Array:
+  """Augments a batch; a pure function of its arguments.
+
+  Image i draws from `fold_in(key, i)`, so the result does not depend on how the batch is spread
+  over devices or processes.
+
+  Args:
+    image: uint8 [B, H, W, C]; C = 3 for the colour options, else at most 4.
+    key: of this step.
+    options: strengths, static.
+
+  Returns:
+    float32 [B, H, W, C] in [0, 1].
+  """
+  keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(image.shape[0]))
+  return jax.vmap(lambda one, one_key: _augment_one(one, one_key, options))(image, keys)
+
+
+def normalise(image: jax.Array, mean: Sequence[float], std: Sequence[float]) -> jax.Array:
+  """(image - mean) / std per channel, for images in [0, 1]."""
+  return (image - jnp.asarray(mean, jnp.float32)) / jnp.asarray(std, jnp.float32)
+
+
+def _augment_one(image: jax.Array, key: jax.Array, options: AugmentOptions) -> jax.Array:
+  draws = jax.random.uniform(key, (_DRAWS,))
+  if options.moves_pixels:
+    inverse = _draw_inverse(draws[:12], image.shape[0], image.shape[1], options)
+    channels = warp_affine(image, inverse, options.border)
+  else:
+    channels = [image[..., c].astype(jnp.float32) for c in range(image.shape[-1])]
+  # Times the reciprocal, as XLA would make of a division anyway, so that NumPy agrees to the bit.
+  channels = [channel * jnp.float32(1 / 255) for channel in channels]
+  if options.changes_colour:
+    matrix = _draw_colour(draws[12:], image, options)
+    channels = [
+      sum(matrix[row, c] * channels[c] for c in range(3)) + matrix[row, 3] for row in range(3)
+    ]
+  result = jnp.stack(channels, axis=-1)
+  if options.noise_std:
+    noise_key = jax.random.fold_in(key, 1)
+    result = result + options.noise_std * jax.random.normal(noise_key, image.shape)
+  return jnp.clip(result, 0.0, 1.0)
+
+
+def _draw_inverse(draws: jax.Array, height: int, width: int, options: AugmentOptions) -> jax.Array:
+  def between(draw: jax.Array, low: float, high: float) -> jax.Array:
+    return low + (high - low) * draw
+
+  def around(draw: jax.Array, strength: float) -> jax.Array:
+    return between(draw, -strength, strength)
+
+  zero, one = jnp.float32(0), jnp.float32(1)
+  crop = (zero, zero, one, one)
+  if options.crops:
+    low, high = options.crop_aspect
+    area = between(draws[7], *options.crop_area)
+    aspect = jnp.exp(between(draws[8], math.log(low), math.log(high)))
+    crop_width = jnp.minimum(jnp.sqrt(area * aspect), 1)
+    crop_height = jnp.minimum(jnp.sqrt(area / aspect), 1)
+    crop = (
+      (draws[9] - 0.5) * (1 - crop_width),
+      (draws[10] - 0.5) * (1 - crop_height),
+      crop_width,
+      crop_height,
+    )
+  return compose_inverse(
+    height,
+    width,
+    flip_horizontal=(draws[0] < 0.5) & options.flip_horizontal,
+    flip_vertical=(draws[1] < 0.5) & options.flip_vertical,
+    rotation_rad=around(draws[2], math.radians(options.rotation_deg)),
+    scale=between(draws[3], *options.scale),
+    shear_rad=around(draws[4], math.radians(options.shear_deg)),
+    translate_x=around(draws[5], options.translate),
+    translate_y=around(draws[6], options.translate),
+    crop=crop,
+  )
+
+
+def _draw_colour(draws: jax.Array, image: jax.Array, options: AugmentOptions) -> jax.Array:
+  signed = 2 * draws - 1
+  mean_grey = jnp.float32(0)
+  if options.contrast:
+    mean_rgb = image.astype(jnp.float32).mean(axis=(0, 1)) / 255
+    mean_grey = sum(float(GREY[c]) * mean_rgb[c] for c in range(3))
+  return colour_matrix(
+    mean_grey,
+    brightness=1 + options.brightness * signed[0],
+    contrast=1 + options.contrast * signed[1],
+    saturation=1 + options.saturation * signed[2],
+    hue_rad=2 * math.pi * options.hue * signed[3],
+  )
