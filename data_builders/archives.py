@@ -1,0 +1,155 @@
+"""Images inside zip archives, found by id and read one at a time; nothing is ever extracted."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import zipfile
+import zlib
+from collections.abc import Collection, Iterable
+
+from data_builders.errors import UserError
+
+MAX_MEMBER_BYTES = 256 * 2**20
+"""No published image comes near this; a member that claims more is refused unread."""
+
+
+class ZippedImages:
+  """The members of one or several zip archives whose names end in a suffix, by id.
+
+  `NAME/ISIC_0024306_segmentation.png` with the suffix `_segmentation.png` has the id
+  `ISIC_0024306`, wherever it lies inside the archive. Members under `__MACOSX` and others that
+  start with `._` (resource forks that macOS adds) are no images. Reading is thread-safe.
+  """
+
+  def __init__(self, paths: Iterable[str | os.PathLike[str]], suffix: str):
+    """Opens the archives and lists their members.
+
+    Args:
+      paths: zip archives.
+      suffix: how the wanted members end, whatever their case.
+
+    Raises:
+      UserError: an archive is damaged, a member's path leaves it, or an id occurs twice.
+    """
+    self._members: dict[str, tuple[zipfile.ZipFile, zipfile.ZipInfo]] = {}
+    self._archives: list[zipfile.ZipFile] = []
+    try:
+      for path in map(pathlib.Path, paths):
+        self._archives.append(_open(path))
+        self._list(self._archives[-1], suffix)
+    except UserError:
+      self.close()
+      raise
+
+  def __enter__(self) -> ZippedImages:
+    return self
+
+  def __exit__(self, *_: object) -> None:
+    self.close()
+
+  def close(self) -> None:
+    """Closes all archives."""
+    for archive in self._archives:
+      archive.close()
+
+  def ids(self) -> set[str]:
+    """Returns the ids of all members."""
+    return set(self._members)
+
+  def archive_names(self) -> list[str]:
+    """Returns the paths of the archives."""
+    return [str(archive.filename) for archive in self._archives]
+
+  def num_bytes(self, image_id: str) -> int:
+    """Returns the size of a member."""
+    return self._members[image_id][1].file_size
+
+  def where(self, image_id: str) -> str:
+    """Returns 'ARCHIVE, member NAME' for messages."""
+    archive, info = self._members[image_id]
+    return f'{archive.filename}, member {info.filename}'
+
+  def read(self, image_id: str) -> bytes:
+    """Returns the bytes of a member, checked against the archive's CRC.
+
+    Raises:
+      UserError: the member is damaged, encrypted, packed in an unknown way or too large.
+    """
+    archive, info = self._members[image_id]
+    if info.file_size > MAX_MEMBER_BYTES:
+      raise UserError(
+        f'{self.where(image_id)}, claims to hold {info.file_size} bytes, more than the'
+        f' {MAX_MEMBER_BYTES} allowed for an image; restore the official archive.'
+      )
+    try:
+      return archive.read(info)
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:
+      raise UserError(
+        f'{self.where(image_id)}, cannot be read ({error}); download the archive again.'
+      ) from error
+
+  def _list(self, archive: zipfile.ZipFile, suffix: str) -> None:
+    for info in archive.infolist():
+      parts = pathlib.PurePosixPath(info.filename).parts
+      if info.is_dir() or '__MACOSX' in parts or parts[-1].startswith('._'):
+        continue
+      if info.filename.startswith('/') or '..' in parts or '\\' in info.filename:
+        raise UserError(
+          f"{archive.filename} has a member '{info.filename}' whose path leaves the archive;"
+          ' do not use this file, download the official one.'
+        )
+      if not parts[-1].lower().endswith(suffix):
+        continue
+      image_id = parts[-1][: -len(suffix)]
+      if image_id in self._members:
+        raise UserError(
+          f'{image_id} is twice in the archives: {self.where(image_id)}, and {archive.filename},'
+          f' member {info.filename}; keep one of them.'
+        )
+      self._members[image_id] = (archive, info)
+
+
+def check_complete(
+  members: ZippedImages, image_ids: Collection[str], row_name: str, member_name: str
+) -> None:
+  """Checks that archives and table name the same images.
+
+  Args:
+    members: the archives.
+    image_ids: the table's ids.
+    row_name: how to name a row of the table, as 'row in FILE'.
+    member_name: what the archives hold, as 'image'.
+
+  Raises:
+    UserError: a row without a member or a member without a row; names the first few.
+  """
+  archive_names = ', '.join(members.archive_names())
+  without_member = sorted(set(image_ids) - members.ids())
+  if without_member:
+    raise UserError(
+      f'{len(without_member)} {row_name} without {member_name} in {archive_names}'
+      f' ({_some(without_member)}); complete the archives or remove the rows.'
+    )
+  without_row = sorted(members.ids() - set(image_ids))
+  if without_row:
+    raise UserError(
+      f'{len(without_row)} {member_name} in {archive_names} without {row_name}'
+      f' ({_some(without_row)}); complete the table or remove the {member_name}.'
+    )
+
+
+def _some(names: list[str]) -> str:
+  return ', '.join(names[:5]) + (', ...' if len(names) > 5 else '')
+
+
+def _open(path: pathlib.Path) -> zipfile.ZipFile:
+  try:
+    return zipfile.ZipFile(path)
+  except (zipfile.BadZipFile, EOFError, ValueError) as error:
+    raise UserError(
+      f'{path} is not a complete zip archive ({error}; {path.stat().st_size} bytes); it was'
+      ' probably cut off, download it again.'
+    ) from error
+  except OSError as error:
+    raise UserError(f'{path} cannot be read ({error.strerror}); check the path.') from error

@@ -1,0 +1,290 @@
+"""Prepares a data set: `python -m data_builders.build NAME --manual_dir=... --data_dir=...`."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import importlib
+import importlib.util
+import io
+import os
+import pathlib
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import tensorflow_datasets as tfds
+from absl import flags
+
+import data_builders
+from data_builders import downloads, locks
+from data_builders.errors import UserError
+
+FILE_FORMATS = ('array_record', 'tfrecord', 'parquet', 'riegeli')
+# What a format's writer imports, where that is not a dependency of this package.
+_FORMAT_NEEDS = {'tfrecord': 'tensorflow', 'parquet': 'pyarrow', 'riegeli': 'riegeli'}
+_DISK_ERRORS = (
+  'No space left on device',
+  'Read-only file system',
+  'File too large',
+  'Permission denied',
+)
+
+
+def prepare(
+  name: str,
+  data_dir: str | os.PathLike[str] | None = None,
+  manual_dir: str | os.PathLike[str] | None = None,
+  download_dir: str | os.PathLike[str] | None = None,
+  file_format: str = 'array_record',
+  progress: bool = True,
+  overwrite: bool = False,
+) -> tfds.core.DatasetBuilder:
+  """Builds a data set unless it is there already; a failed or killed build leaves nothing.
+
+  Args:
+    name: `NAME` or `NAME/CONFIG`, as `ham10000/random`.
+    data_dir: where prepared data lie; default: TFDS's, `~/tensorflow_datasets` or the environment
+      variable TFDS_DATA_DIR.
+    manual_dir: where the official files lie; without it they are downloaded.
+    download_dir: where downloads are kept; default `data_dir/downloads`.
+    file_format: `array_record` is read by `tfds.data_source`; `tfrecord` by `tfds.load`, and
+      needs TensorFlow to be written.
+    progress: whether to show progress bars.
+    overwrite: whether to build again what is there.
+
+  Returns:
+    The builder, prepared.
+
+  Raises:
+    UserError: an unknown name, missing or damaged files, or a full or read-only disk.
+  """
+  builder = make_builder(name, data_dir)
+  _check_format(file_format)
+  if not overwrite and _is_prepared(builder, file_format):
+    return builder
+  files: Sequence[downloads.OfficialFile] = getattr(builder, 'FILES', ())
+  if manual_dir is not None and files:
+    downloads.manual_paths(manual_dir, files)
+  with _told_in_a_sentence(builder), _exclusively(builder):
+    # Another process may have built it while this one waited.
+    if overwrite or not _is_prepared(make_builder(name, data_dir), file_format):
+      _build(builder, manual_dir, download_dir, file_format, progress)
+  return make_builder(name, data_dir)
+
+
+def make_builder(
+  name: str, data_dir: str | os.PathLike[str] | None = None
+) -> tfds.core.DatasetBuilder:
+  """Returns the builder of `NAME` or `NAME/CONFIG`; nothing is built.
+
+  Raises:
+    UserError: no data set or no config of that name; suggests the nearest.
+  """
+  dataset, _, config = name.partition('/')
+  if dataset not in data_builders.DATASETS:
+    raise UserError(_unknown('data set', dataset, data_builders.DATASETS))
+  module = importlib.import_module(f'data_builders.{dataset}.{dataset}_dataset_builder')
+  configs = [known.name for known in module.Builder.BUILDER_CONFIGS]
+  if config and config not in configs:
+    raise UserError(_unknown(f'config of {dataset}', config, configs))
+  return module.Builder(
+    data_dir=os.path.expanduser(data_dir) if data_dir else None, config=config or None
+  )
+
+
+def class_counts(builder: tfds.core.DatasetBuilder, split: str) -> dict[str, int]:
+  """Returns how many records of each class a prepared split holds."""
+  features = builder.info.features
+  names = features['label'].names
+  encoded = [name for name, kind in features.items() if isinstance(kind, tfds.features.Image)]
+  source = builder.as_data_source(
+    split, decoders={name: tfds.decode.SkipDecoding() for name in encoded}
+  )
+  counts = dict.fromkeys(names, 0)
+  for record in source:
+    counts[names[int(record['label'])]] += 1
+  return counts
+
+
+def _build(
+  builder: tfds.core.DatasetBuilder,
+  manual_dir: str | os.PathLike[str] | None,
+  download_dir: str | os.PathLike[str] | None,
+  file_format: str,
+  progress: bool,
+) -> None:
+  """Runs the builder into a directory that does not exist."""
+  download_dir = pathlib.Path(download_dir or pathlib.Path(builder.data_dir_root) / 'downloads')
+  download_dir = download_dir.expanduser()
+  existed = download_dir.exists()
+  if not _is_remote(builder):
+    locks.set_aside(pathlib.Path(builder.data_dir))
+  (tfds.enable_progress_bar if progress else tfds.disable_progress_bar)()
+  try:
+    with contextlib.redirect_stdout(sys.stderr if progress else io.StringIO()):
+      builder.download_and_prepare(
+        download_dir=download_dir,
+        download_config=tfds.download.DownloadConfig(
+          manual_dir=pathlib.Path(manual_dir).expanduser() if manual_dir is not None else None
+        ),
+        file_format=file_format,
+      )
+  finally:
+    if not existed:  # TFDS makes it even where nothing is downloaded.
+      locks.remove_if_empty(download_dir / 'extracted')
+      locks.remove_if_empty(download_dir)
+
+
+def _is_prepared(builder: tfds.core.DatasetBuilder, file_format: str) -> bool:
+  """Returns whether the data are there; raises where they are there in another format."""
+  if not builder.data_path.exists():
+    return False
+  found = builder.info.file_format
+  if found is not None and found.value != file_format:
+    raise UserError(
+      f"{builder.info.full_name} is prepared in {builder.data_dir} as '{found.value}', not as"
+      f" '{file_format}'; use another data_dir, or --overwrite to build it again."
+    )
+  return True
+
+
+def _check_format(file_format: str) -> None:
+  if file_format not in FILE_FORMATS:
+    raise UserError(_unknown('file format', file_format, FILE_FORMATS))
+  needed = _FORMAT_NEEDS.get(file_format)
+  if needed and importlib.util.find_spec(needed) is None:
+    raise UserError(
+      f"File format '{file_format}' is written with the package {needed}, which is not installed;"
+      f" install it (pip install {needed}) or use 'array_record'."
+    )
+
+
+def _unknown(what: str, name: str, known: Sequence[str]) -> str:
+  near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+  hint = f"did you mean '{near[0]}'? " if near else ''
+  return f"There is no {what} '{name}'; {hint}allowed are {', '.join(known)}."
+
+
+def _is_remote(builder: tfds.core.DatasetBuilder) -> bool:
+  return '://' in str(builder.data_dir)
+
+
+@contextlib.contextmanager
+def _exclusively(builder: tfds.core.DatasetBuilder) -> Iterator[None]:
+  """Locks a data set on a local disk; object stores have no locks and TFDS's rename must do."""
+  if _is_remote(builder):
+    yield
+  else:
+    target = pathlib.Path(builder.data_dir)
+    with locks.building(target, pathlib.Path(builder.data_dir_root) / builder.name):
+      yield
+
+
+@contextlib.contextmanager
+def _told_in_a_sentence(builder: tfds.core.DatasetBuilder) -> Iterator[None]:
+  """Turns what a full or read-only disk raises, here and in ArrayRecord, into a UserError."""
+  failed = f'{builder.info.full_name} could not be written below {builder.data_dir_root}'
+  advice = 'nothing was kept; free space there, or choose another writable data_dir.'
+  try:
+    yield
+  except UserError:
+    raise
+  except OSError as error:
+    raise UserError(f'{failed} ({error.strerror or error}); {advice}') from error
+  except RuntimeError as error:
+    reason = next((reason for reason in _DISK_ERRORS if reason in str(error)), None)
+    if reason is None:
+      raise
+    raise UserError(f'{failed} ({reason}); {advice}') from error
+
+
+def _define_flags() -> flags.FlagValues:
+  values = flags.FlagValues()
+  for name, default, text in (
+    ('manual_dir', None, 'Where the official files lie; without it they are downloaded.'),
+    (
+      'data_dir',
+      None,
+      'Where prepared data are written; default: TFDS_DATA_DIR or ~/tensorflow_datasets.',
+    ),
+    ('download_dir', None, 'Where downloads are kept; default: DATA_DIR/downloads.'),
+  ):
+    flags.DEFINE_string(name, default, text, flag_values=values)
+  flags.DEFINE_enum(
+    'file_format',
+    'array_record',
+    FILE_FORMATS,
+    'array_record for tfds.data_source; tfrecord (needs TensorFlow) for tfds.load.',
+    flag_values=values,
+  )
+  flags.DEFINE_bool('overwrite', False, 'Build again what is there.', flag_values=values)
+  flags.DEFINE_bool('help', False, 'Show this.', short_name='h', flag_values=values)
+  return values
+
+
+def main(argv: Sequence[str]) -> int:
+  """Runs the command; returns the exit status.
+
+  Args:
+    argv: the program's name, then flags and the name of the data set.
+  """
+  values = _define_flags()
+  usage = 'usage: python -m data_builders.build NAME[/CONFIG] [flags], where NAME is one of '
+  usage += ', '.join(data_builders.DATASETS)
+  try:
+    names = values(argv)[1:]
+    if values.help:
+      print(f'{usage}\n{values.get_help()}')
+      return 0
+    if len(names) != 1:
+      raise UserError(f'Expected the name of one data set, not {len(names)}; {usage}')
+    start = time.monotonic()
+    builder = prepare(
+      names[0],
+      data_dir=values.data_dir,
+      manual_dir=values.manual_dir,
+      download_dir=values.download_dir,
+      file_format=values.file_format,
+      overwrite=values.overwrite,
+    )
+    print(_summary(builder, time.monotonic() - start))
+  except (UserError, flags.Error) as error:
+    print(f'error: {error}', file=sys.stderr)
+    return 1
+  return 0
+
+
+def _summary(builder: tfds.core.DatasetBuilder, seconds: float) -> str:
+  """Returns what was built, how much of it, and under which terms."""
+  info = builder.info
+  names = info.features['label'].names
+  lines = [f'{info.full_name} in {builder.data_dir} ({info.dataset_size}, {seconds:.1f} s)', '']
+  lines.append(f'{"":10} {"images":>7}' + ''.join(f' {name:>6}' for name in names))
+  for split in ('train', 'validation', 'test'):
+    if split in info.splits:
+      counts = class_counts(builder, split)
+      row = ''.join(f' {counts[name]:>6}' for name in names)
+      lines.append(f'{split:10} {sum(counts.values()):>7}{row}')
+  for name, source in (info.metadata or {}).get('sources', {}).items():
+    official = {True: 'the published file', False: 'not the published file', None: 'unverified'}
+    lines.append(
+      f'{name}: {source["bytes"]} bytes, sha256 {source["sha256"]}, {official[source["official"]]}'
+    )
+  lines += ['', f'Licence: {info.redistribution_info.license}', 'Cite:', info.citation.strip()]
+  return '\n'.join(lines)
+
+
+def _stop(signal_number: int, _: Any) -> None:
+  """Leaves through the exception handlers, so that what is half-written is removed."""
+  raise SystemExit(128 + signal_number)
+
+
+if __name__ == '__main__':
+  signal.signal(signal.SIGTERM, _stop)
+  try:
+    sys.exit(main(sys.argv))
+  except KeyboardInterrupt:
+    sys.exit(130)
