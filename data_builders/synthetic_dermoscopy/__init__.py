@@ -1,0 +1,1 @@
+"""Procedurally drawn dermoscopy with ground truth for masks, hairs and skin tone."""
