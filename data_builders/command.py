@@ -6,7 +6,7 @@ import errno
 import sys
 from collections.abc import Callable
 
-from absl import app
+from absl import app, flags, logging
 
 from data_builders.errors import UserError
 
@@ -28,8 +28,15 @@ def run(main: Callable[[list[str]], object]) -> None:
   Args:
     main: gets the command line without the flags.
   """
+
+  def quietly(argv: list[str]) -> object:
+    # Libraries report every file they touch; what matters to the user comes as an exception.
+    if not flags.FLAGS['verbosity'].present:
+      logging.set_verbosity(logging.ERROR)
+    return main(argv)
+
   try:
-    app.run(main, flags_parser=_parse)
+    app.run(quietly, flags_parser=_parse)
   except UserError as error:
     sys.exit(f'Error: {error}')
   except OSError as error:

@@ -1,0 +1,200 @@
+"""From a configuration to the pieces of a run: data, model, task, plan."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from data_builders.errors import UserError
+from lesionjax import config as config_lib
+from lesionjax.data.augment import AugmentOptions, augment, normalise
+from lesionjax.data.records import Split, open_split
+from lesionjax.data.stream import eval_stream, to_device, train_stream
+from lesionjax.evaluation.metrics import point_metrics
+from lesionjax.models import build_model
+from lesionjax.training.classify import Prepare, make_task
+from lesionjax.training.loop import Plan
+from lesionjax.training.mesh import Mesh, check_batch, make_mesh
+from lesionjax.training.optimiser import make_optimiser, make_schedule
+from lesionjax.training.progress import Rules
+from lesionjax.training.state import Task
+
+
+def ensure_data(config: ConfigDict) -> None:
+  """Builds the data set where it is missing and that needs no download.
+
+  That is: a synthetic one, or one whose archives `config.data.manual_dir` holds.
+  """
+  from data_builders.build import prepare
+
+  name = config.data.name
+  if config.data.manual_dir or name.startswith('synthetic'):
+    prepare(name, config.data.data_dir or None, manual_dir=config.data.manual_dir or None)
+
+
+def open_data(config: ConfigDict, split: str, name: str = '') -> Split:
+  """Opens a split of the run's data set, or of the data set `name`."""
+  return open_split(name or config.data.name, split, config.data.data_dir or None)
+
+
+def train_batches(config: ConfigDict, split: Split, mesh: Mesh) -> Any:
+  """Returns the endless, resumable iterator of training batches on the devices."""
+  dataset = train_stream(
+    split,
+    config.train.batch_size,
+    config.data.size_px,
+    config.seed,
+    config.data.sampling,
+    process_index=jax.process_index(),
+    process_count=jax.process_count(),
+    num_threads=_threads(config),
+  )
+  # The row number stays on the host: it has 64 bits and the step does not need it.
+  dataset = dataset.map(lambda batch: {key: batch[key] for key in ('image', 'label')})
+  return iter(to_device(dataset, mesh.batch))
+
+
+def eval_batches(config: ConfigDict, split: Split, mesh: Mesh) -> Any:
+  """Returns the iterator over every image of a split once, on the devices."""
+  dataset = eval_stream(
+    split,
+    config.evaluate.batch_size,
+    config.data.size_px,
+    process_index=jax.process_index(),
+    process_count=jax.process_count(),
+    num_threads=_threads(config),
+  )
+  dataset = dataset.map(lambda batch: {key: batch[key] for key in ('image', 'valid')})
+  return iter(to_device(dataset, mesh.batch))
+
+
+def make_prepare(config: ConfigDict) -> Prepare:
+  """Returns the device's part of the input: augmentation when a key is given, normalisation."""
+  given = config.augment.to_dict()
+  known = [field.name for field in dataclasses.fields(AugmentOptions)]
+  for key in given:
+    if key not in known:
+      raise UserError(f'config.augment.{key} is not one of {", ".join(known)}.')
+  options = AugmentOptions(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+  mean = jnp.asarray(config.normalise.mean, jnp.float32)
+  std = jnp.asarray(config.normalise.std, jnp.float32)
+
+  def prepare(image: jax.Array, key: jax.Array | None) -> jax.Array:
+    if key is None:
+      return normalise(image.astype(jnp.float32) / 255.0, mean, std)
+    return normalise(augment(image, key, options), mean, std)
+
+  return prepare
+
+
+def make_model(config: ConfigDict, num_classes: int) -> Any:
+  """Returns the module that `config.model` names."""
+  dtype = jnp.dtype(config.model.dtype)
+  return build_model(config.model.name, num_classes, dtype, **config.model.arguments.to_dict())
+
+
+def make_plan(config: ConfigDict, split: Split, profile_dir: str = '') -> Plan:
+  """Counts the steps of a run on a training split."""
+  if len(split) < config.train.batch_size:
+    raise UserError(
+      f'config.train.batch_size={config.train.batch_size} is larger than the {len(split)} images '
+      f'of {split.name} ({split.split}); use at most that.'
+    )
+  steps_per_epoch = len(split) // config.train.batch_size
+  plateau = config.schedule.name == 'plateau'
+  return Plan(
+    steps_per_epoch=steps_per_epoch,
+    total_steps=steps_per_epoch * config.train.epochs,
+    batch_size=config.train.batch_size,
+    log_every_steps=config.log.every_steps,
+    checkpoint_every_steps=config.checkpoint.every_steps,
+    rules=Rules(
+      metric=config.select.metric,
+      patience_epochs=config.select.patience_epochs,
+      plateau_epochs=config.schedule.plateau_epochs if plateau else 0,
+      plateau_factor=config.schedule.plateau_factor,
+      plateau_floor=config.schedule.plateau_floor / config.optimiser.learning_rate,
+    ),
+    class_names=split.class_names,
+    profile_dir=profile_dir,
+  )
+
+
+def make_classifier(config: ConfigDict, num_classes: int, plan: Plan) -> Task:
+  """Returns the classification task of a run."""
+  schedule = make_schedule(
+    config.schedule, config.optimiser.learning_rate, plan.steps_per_epoch, plan.total_steps
+  )
+  return make_task(
+    make_model(config, num_classes),
+    num_classes,
+    make_optimiser(config.optimiser, schedule, config.train.clip_norm),
+    schedule,
+    make_prepare(config),
+    label_smoothing=config.train.label_smoothing,
+    ema_decay=config.train.ema_decay,
+    accumulate=config.train.accumulate,
+  )
+
+
+def _threads(config: ConfigDict) -> int:
+  return config.data.num_threads or os.cpu_count() or 1
+
+
+def check_selection(metric: str, split: Split) -> None:
+  """Refuses a selection metric that validation does not measure."""
+  names = split.class_names
+  uniform = np.full((len(split), len(names)), 1 / len(names))
+  allowed = {'loss', *point_metrics(split.labels, uniform, names)}
+  if metric not in allowed:
+    raise UserError(f'config.select.metric={metric!r} is not one of {", ".join(sorted(allowed))}.')
+
+
+@dataclasses.dataclass(frozen=True)
+class Pieces:
+  """What a training run is put together from."""
+
+  config: ConfigDict
+  mesh: Mesh
+  train: Split
+  validation: Split
+  plan: Plan
+  task: Task
+
+  @classmethod
+  def of(cls, config: ConfigDict, profile_dir: str = '') -> Pieces:
+    """Checks the configuration and assembles everything; writes nothing into a run."""
+    config_lib.validate(config)
+    mesh = make_mesh(config.num_devices)
+    check_batch('train.batch_size', config.train.batch_size, mesh, config.train.accumulate)
+    check_batch('evaluate.batch_size', config.evaluate.batch_size, mesh)
+    make_prepare(config)
+    make_model(config, 2)  # a misspelt model is told before data are built
+    ensure_data(config)
+    train = open_data(config, config.data.train_split)
+    validation = open_data(config, config.data.validation_split)
+    check_selection(config.select.metric, validation)
+    plan = make_plan(config, train, profile_dir)
+    task = make_classifier(config, len(train.class_names), plan)
+    return cls(config, mesh, train, validation, plan, task)
+
+  @property
+  def keys(self) -> tuple[jax.Array, jax.Array]:
+    """Keys of the initial weights and of training."""
+    init_key, train_key = jax.random.split(jax.random.key(self.config.seed))
+    return init_key, train_key
+
+  @property
+  def batch_like(self) -> dict[str, np.ndarray]:
+    """A batch of one black image: only its shape matters to `init`."""
+    size_px = self.config.data.size_px
+    return {
+      'image': np.zeros((1, size_px, size_px, 3), np.uint8),
+      'label': np.zeros(1, np.int32),
+    }

@@ -1,0 +1,135 @@
+"""Checks of a configuration before anything is built, and its plain form on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from data_builders.errors import UserError
+
+# Where a run lies and how often it speaks may change between two starts; its numbers do not depend
+# on these.
+PLACE_KEYS = (
+  'data.data_dir',
+  'data.manual_dir',
+  'data.num_threads',
+  'num_devices',
+  'log.every_steps',
+  'checkpoint.every_steps',
+)
+
+_CHOICES = {
+  'protocol': ('rigorous', 'published'),
+  'data.sampling': ('uniform', 'balanced', 'sqrt'),
+  'model.dtype': ('float32', 'bfloat16'),
+  'optimiser.name': ('adamw', 'adam', 'sgd'),
+  'schedule.name': ('constant', 'step', 'cosine', 'one_cycle', 'plateau'),
+}
+
+# key -> (lowest, highest, which the message calls it)
+_RANGES = {
+  'num_devices': (0, None),
+  'data.size_px': (8, 4096),
+  'data.num_threads': (0, 1024),
+  'train.epochs': (1, None),
+  'train.batch_size': (1, None),
+  'train.accumulate': (1, None),
+  'train.label_smoothing': (0.0, 0.999),
+  'train.clip_norm': (0.0, None),
+  'train.ema_decay': (0.0, 0.999999),
+  'optimiser.weight_decay': (0.0, None),
+  'schedule.warmup_epochs': (0.0, None),
+  'schedule.final_fraction': (0.0, 1.0),
+  'schedule.rise_share': (0.0, 1.0),
+  'schedule.step_epochs': (1, None),
+  'schedule.plateau_epochs': (1, None),
+  'select.patience_epochs': (0, None),
+  'checkpoint.every_steps': (0, None),
+  'log.every_steps': (1, None),
+  'evaluate.batch_size': (1, None),
+  'evaluate.resamples': (1, None),
+  'evaluate.examples': (0, 200),
+}
+
+
+def flatten(config: Mapping[str, Any], prefix: str = '') -> Iterator[tuple[str, Any]]:
+  """Yields (dotted key, value) of every leaf, in the order of the keys' names."""
+  for key in sorted(config):
+    value = config[key]
+    if isinstance(value, Mapping | ConfigDict) and len(value):
+      yield from flatten(value, f'{prefix}{key}.')
+    else:
+      yield f'{prefix}{key}', value
+
+
+def validate(config: ConfigDict) -> None:
+  """Refuses values and combinations that cannot work, before anything is written.
+
+  Args:
+    config: the complete configuration, as `configs/base.py` lays it down.
+
+  Raises:
+    UserError: naming the key, its value and what is allowed.
+  """
+  values = dict(flatten(config))
+  for key, allowed in _CHOICES.items():
+    if values[key] not in allowed:
+      raise UserError(
+        f'config.{key}={values[key]!r} is not one of {", ".join(map(repr, allowed))}.'
+      )
+  for key, (lowest, highest) in _RANGES.items():
+    if values[key] < lowest or (highest is not None and values[key] > highest):
+      bound = f'at least {lowest}' if highest is None else f'from {lowest} to {highest}'
+      raise UserError(f'config.{key}={values[key]!r} must be {bound}.')
+  if not values['optimiser.learning_rate'] > 0:
+    raise UserError(
+      f'config.optimiser.learning_rate={values["optimiser.learning_rate"]!r} must be above 0.'
+    )
+  if config.train.batch_size % config.train.accumulate:
+    raise UserError(
+      f'config.train.batch_size={config.train.batch_size} must be a multiple of '
+      f'config.train.accumulate={config.train.accumulate}.'
+    )
+  if config.schedule.name == 'one_cycle' and config.schedule.warmup_epochs:
+    raise UserError(
+      f'config.schedule.warmup_epochs={config.schedule.warmup_epochs} has no effect with '
+      "config.schedule.name='one_cycle', which warms up by itself: set it to 0."
+    )
+  if bool(config.init_from) != bool(config.init_head):
+    raise UserError(
+      f'config.init_from={config.init_from!r} and config.init_head={config.init_head!r} go '
+      "together: give a run directory and say 'keep' or 'reinit', or leave both empty."
+    )
+  if config.init_head not in ('', 'keep', 'reinit'):
+    raise UserError(f"config.init_head={config.init_head!r} is not one of 'keep', 'reinit'.")
+
+
+def to_dict(config: ConfigDict) -> dict[str, Any]:
+  """Returns the configuration as plain JSON types (tuples become lists)."""
+  return json.loads(json.dumps(config.to_dict()))
+
+
+def from_dict(values: Mapping[str, Any]) -> ConfigDict:
+  """Returns the locked configuration that `to_dict` wrote."""
+  return ConfigDict(dict(values)).lock()
+
+
+def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
+  """Lists what differs between two plain configurations, places aside.
+
+  Args:
+    ours: the configuration that was asked for.
+    theirs: the configuration found on disk.
+
+  Returns:
+    One `key: asked for A, found B` a difference; empty when a run may be resumed.
+  """
+  mine, found = dict(flatten(ours)), dict(flatten(theirs))
+  return [
+    f'{key}: asked for {mine.get(key)!r}, found {found.get(key)!r}'
+    for key in sorted({*mine, *found})
+    if key not in PLACE_KEYS and mine.get(key) != found.get(key)
+  ]

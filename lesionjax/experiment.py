@@ -1,0 +1,245 @@
+"""The modes of main.py: each composes the rooms of the house."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from etils import epath
+from ml_collections import ConfigDict
+
+from data_builders.errors import UserError
+from lesionjax import assembly, files, inference, processes, run_directory, scoring
+from lesionjax import config as config_lib
+from lesionjax.assembly import Pieces
+from lesionjax.data.records import Split, provenance
+from lesionjax.dry_run import describe
+from lesionjax.report.page import write_report
+from lesionjax.training.checkpoints import Checkpoints, shapes
+from lesionjax.training.classify import make_eval_step
+from lesionjax.training.loop import Interrupted, init_state
+from lesionjax.training.loop import train as run_loop
+from lesionjax.training.mesh import check_batch, make_mesh
+from lesionjax.training.progress import Progress
+from lesionjax.training.state import State
+from lesionjax.training.writer import Writer
+
+
+def train(config: ConfigDict, workdir: str, profile: bool = False) -> str:
+  """Trains, or carries on; evaluates the best checkpoint; writes the report.
+
+  Args:
+    config: the complete configuration.
+    workdir: the run's directory; one that is this configuration's already is resumed.
+    profile: whether to write a trace of a few steps to `workdir/profile`.
+
+  Returns:
+    The path of report.html.
+
+  Raises:
+    UserError: on a mistake in configuration, data or directory.
+    Interrupted: when asked to stop; the state is saved.
+  """
+  run_dir = epath.Path(workdir)
+  run_directory.check(run_dir, config)
+  pieces = Pieces.of(config, str(run_dir / 'profile') if profile else '')
+  if config.init_from:
+    for name in (config.data.validation_split, config.data.test_split):
+      held_out = assembly.open_data(config, name)
+      run_directory.refuse_seen(config.init_from, held_out, f'config.init_from={config.init_from}')
+  if jax.process_index() == 0:
+    run_directory.claim(run_dir, config)
+    data = provenance(config.data.name, config.data.data_dir or None)
+    files.write_json(run_dir / 'data.json', data)
+    run_directory.remember_seen(run_dir, pieces.train, config.init_from)
+  progress = _train(pieces, run_dir)
+  return evaluate(workdir, train_wall_s=progress.train_wall_s)
+
+
+def _train(pieces: Pieces, run_dir: epath.Path) -> Progress:
+  """Runs the loop from where the directory's last checkpoint left it."""
+  init_key, train_key = pieces.keys
+  batches = assembly.train_batches(pieces.config, pieces.train, pieces.mesh)
+  state = init_state(pieces.task, init_key, pieces.batch_like, pieces.mesh)
+  progress = Progress()
+  with Checkpoints(run_dir) as checkpoints:
+    step = checkpoints.last_step
+    if step is not None:
+      state = checkpoints.restore(step, state, batches)
+      progress = checkpoints.progress(step)
+    elif pieces.config.init_from:
+      state = _initialise_from(pieces, state)
+    writer = Writer(run_dir, resume_step=step or 0)
+    try:
+      state, progress = run_loop(
+        pieces.task,
+        state,
+        batches,
+        plan=pieces.plan,
+        key=train_key,
+        mesh=pieces.mesh,
+        validate=_validator(pieces),
+        checkpoints=checkpoints,
+        writer=writer,
+        progress=progress,
+      )
+    finally:
+      writer.close()
+      batches.close()
+  return progress
+
+
+def _validator(pieces: Pieces) -> Callable[[State], dict[str, float]]:
+  predict = inference.compile_predict(pieces.task.eval_step, pieces.mesh)
+
+  def validate(state: State) -> dict[str, float]:
+    batches = assembly.eval_batches(pieces.config, pieces.validation, pieces.mesh)
+    outputs = inference.predict_batches(predict, state.weights, batches)
+    names = pieces.train.class_names
+    return scoring.validation_metrics(pieces.validation, outputs['logits'], names)
+
+  return validate
+
+
+def _initialise_from(pieces: Pieces, state: State) -> State:
+  """Starts from another run's best weights, with the head that the configuration says."""
+  config, names = pieces.config, pieces.train.class_names
+  source = config.init_from
+  theirs = run_directory.class_names(source)
+  if config.init_head == 'keep' and theirs != names:
+    raise UserError(
+      f"config.init_head='keep': the run {source} has the classes {', '.join(theirs)} and this one "
+      f"{', '.join(names)}; use config.init_head='reinit'."
+    )
+  source_config = run_directory.read_config(source)
+  model = assembly.make_model(source_config, len(theirs))
+  size_px = source_config.data.size_px
+  found = inference.restore_best(source, model, size_px, pieces.mesh.replicated)
+  params = dict(found['params'])
+  if config.init_head == 'reinit':
+    params['head'] = state.params['head']
+  ours = shapes({'params': state.params, 'batch_stats': state.batch_stats})
+  given = shapes({'params': params, 'batch_stats': found['batch_stats']})
+  for key in sorted({*ours, *given}):
+    if ours.get(key) != given.get(key):
+      raise UserError(
+        f'config.init_from={source} does not fit config.model.name={config.model.name!r}: {key} '
+        f'has shape {given.get(key, "(absent)")} there and {ours.get(key, "(absent)")} here.'
+      )
+  # A copy: the step gives its buffers up, and the average must not share them.
+  ema = jax.tree.map(lambda leaf: leaf.copy(), params) if state.ema else state.ema
+  return state.replace(params=params, batch_stats=found['batch_stats'], ema=ema)
+
+
+def evaluate(workdir: str, eval_data: str = '', train_wall_s: float | None = None) -> str:
+  """Evaluates the best checkpoint of a run and writes the report.
+
+  Args:
+    workdir: the run's directory.
+    eval_data: another data set, NAME or NAME/CONFIG, whose test split is evaluated and whose
+      results go to `workdir/external/`; '' is the run's own validation and test.
+    train_wall_s: seconds spent training; None keeps what the run recorded.
+
+  Returns:
+    The path of report.html; '' in all processes but the first.
+
+  Raises:
+    UserError: when the run is not one, or has trained on what it would be tested on.
+  """
+  start = time.perf_counter()
+  run_dir = epath.Path(workdir)
+  config = run_directory.read_config(run_dir)
+  class_names = run_directory.class_names(run_dir)
+  out_dir = run_dir / 'external' / eval_data.replace('/', '_') if eval_data else run_dir
+  names = [config.data.test_split] if eval_data else [
+    config.data.validation_split, config.data.test_split
+  ]  # fmt: skip
+  splits = {name: assembly.open_data(config, name, eval_data) for name in names}
+  for split in splits.values():
+    scoring.labels_of(split, class_names)
+    run_directory.refuse_seen(run_dir, split, 'Evaluation')
+  outputs = _predict_splits(config, run_dir, splits, class_names)
+  if jax.process_index() != 0:
+    return ''
+  metrics: dict[str, Any] = {}
+  for name, split in splits.items():
+    metrics |= scoring.score_split(config, out_dir, split, name, outputs[name], class_names)
+  if config.evaluate.colour_baseline:
+    fitted = assembly.open_data(config, config.data.train_split)
+    for name, value in scoring.colour_metrics(config, fitted, splits, class_names).items():
+      metrics[name]['colour_baseline_auc'] = value
+  if eval_data:
+    files.write_json(out_dir / 'config.json', config_lib.to_dict(config))
+    data = provenance(eval_data, config.data.data_dir or None)
+    files.write_json(out_dir / 'data.json', data)
+  files.write_json(out_dir / 'metrics.json', metrics)
+  wall_s = {'evaluate': round(time.perf_counter() - start, 1)}
+  if train_wall_s is not None:
+    wall_s['train'] = round(train_wall_s, 1)
+  run_directory.write_environment(out_dir, wall_s)
+  return str(write_report(out_dir))
+
+
+def _predict_splits(
+  config: ConfigDict, run_dir: epath.Path, splits: dict[str, Split], class_names: tuple[str, ...]
+) -> dict[str, dict[str, np.ndarray]]:
+  mesh = make_mesh(config.num_devices)
+  check_batch('evaluate.batch_size', config.evaluate.batch_size, mesh)
+  model = assembly.make_model(config, len(class_names))
+  weights = inference.restore_best(run_dir, model, config.data.size_px, mesh.replicated)
+  predict = inference.compile_predict(make_eval_step(model, assembly.make_prepare(config)), mesh)
+  return {
+    name: inference.predict_batches(predict, weights, assembly.eval_batches(config, split, mesh))
+    for name, split in splits.items()
+  }
+
+
+def run(
+  mode: str,
+  config: ConfigDict | None,
+  workdir: str | None,
+  *,
+  eval_data: str = '',
+  dry_run: bool = False,
+  profile: bool = False,
+  distributed: bool = False,
+) -> None:
+  """Runs a mode of main.py and prints where its report lies.
+
+  Args:
+    mode: 'train' or 'evaluate'.
+    config: the recipe; not for 'evaluate', which reads the run's own.
+    workdir: the run's directory.
+    eval_data: see `evaluate`.
+    dry_run: whether to describe the run only.
+    profile: see `train`.
+    distributed: whether this is one of several processes.
+
+  Raises:
+    UserError: on flags that do not go together, and as `train` and `evaluate` do.
+  """
+  if mode == 'evaluate' and (config is not None or dry_run or profile):
+    raise UserError(
+      '--mode=evaluate takes --workdir and --eval_data: it reads the config of the run.'
+    )
+  if mode == 'train' and config is None:
+    raise UserError('--config is missing: give a recipe such as --config=configs/quickstart.py.')
+  if mode == 'train' and eval_data:
+    raise UserError(f'--eval_data={eval_data} goes with --mode=evaluate: train first.')
+  if workdir is None and not dry_run:
+    raise UserError('--workdir is missing: give the directory of the run, as --workdir=runs/one.')
+  if distributed:
+    processes.start()
+  if config is not None and dry_run:
+    print(describe(config))
+    return
+  try:
+    report = train(config, workdir, profile) if mode == 'train' else evaluate(workdir, eval_data)
+  except Interrupted as stop:
+    print(stop)
+    return
+  if report:
+    print(f'Report: {report}')

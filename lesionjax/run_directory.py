@@ -1,0 +1,194 @@
+"""A run's directory: whose it is, what made it, and which lesions it has seen."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import resource
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from etils import epath
+from ml_collections import ConfigDict
+
+from data_builders.errors import UserError
+from lesionjax import config as config_lib
+from lesionjax import files
+from lesionjax.data.records import Split
+
+_PACKAGES = (
+  'jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'grain', 'tensorflow-datasets',
+  'numpy', 'opencv-python-headless', 'scikit-learn', 'ml-collections',
+)  # fmt: skip
+
+
+def check(run_dir: epath.Path, config: ConfigDict) -> None:
+  """Checks that the directory is new, or this configuration's already; writes nothing.
+
+  Args:
+    run_dir: the work directory.
+    config: the complete configuration.
+
+  Raises:
+    UserError: when another configuration made it, or it holds something else.
+  """
+  if (run_dir / 'config.json').exists():
+    found = config_lib.to_dict(read_config(run_dir))
+    different = config_lib.differences(config_lib.to_dict(config), found)
+    if different:
+      more = f' and {len(different) - 3} more' if len(different) > 3 else ''
+      raise UserError(
+        f'--workdir={run_dir} was made by another configuration ({"; ".join(different[:3])}{more}'
+        '): use another directory, or the configuration in its config.json.'
+      )
+  elif run_dir.exists() and not run_dir.is_dir():
+    raise UserError(f'--workdir={run_dir} is a file: give a directory.')
+  elif run_dir.exists() and any(run_dir.iterdir()):
+    raise UserError(
+      f'--workdir={run_dir} is not empty and holds no config.json, so it is no run: use a new '
+      'directory.'
+    )
+
+
+def claim(run_dir: epath.Path, config: ConfigDict) -> None:
+  """Writes the configuration; the directory is this run's from now on."""
+  files.write_json(run_dir / 'config.json', config_lib.to_dict(config))
+
+
+def read_config(run_dir: epath.PathLike) -> ConfigDict:
+  """Returns the configuration of a run.
+
+  Raises:
+    UserError: when there is no run, or its configuration cannot be read.
+  """
+  path = epath.Path(run_dir) / 'config.json'
+  try:
+    return config_lib.from_dict(json.loads(path.read_text()))
+  except FileNotFoundError as error:
+    raise UserError(
+      f'{run_dir} is not a run: it has no config.json; give the --workdir of a training run.'
+    ) from error
+  except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    raise UserError(f'{path} cannot be read ({error}): restore it, or train again.') from error
+
+
+def class_names(run_dir: epath.PathLike) -> tuple[str, ...]:
+  """Returns the names of a run's classes, in the order of its logits."""
+  path = epath.Path(run_dir) / 'data.json'
+  try:
+    return tuple(json.loads(path.read_text())['class_names'])
+  except FileNotFoundError as error:
+    raise UserError(
+      f'{path} is missing, so the class names are unknown: give the --workdir of a training run.'
+    ) from error
+
+
+def environment(wall_s: Mapping[str, float]) -> dict[str, Any]:
+  """Describes what a run ran on.
+
+  Args:
+    wall_s: seconds by activity ('train', 'evaluate').
+
+  Returns:
+    Versions, hardware, commit, command, peak memory of this process.
+  """
+  peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+  return {
+    'created': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
+    'command': shlex.join([os.path.basename(sys.executable), *sys.argv]),
+    'commit': _commit(),
+    'python': platform.python_version(),
+    'platform': platform.platform(),
+    'cpu': _cpu(),
+    'cores': os.cpu_count(),
+    'memory_gb': round(os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30, 1),
+    'devices': [device.device_kind for device in jax.devices()],
+    'backend': jax.default_backend(),
+    'packages': {name: _version(name) for name in _PACKAGES},
+    'wall_s': dict(wall_s),
+    # ru_maxrss counts kilobytes on Linux and bytes on macOS.
+    'peak_memory_mb': round(peak / 2 ** (20 if sys.platform == 'darwin' else 10)),
+  }
+
+
+def write_environment(out_dir: epath.Path, wall_s: Mapping[str, float]) -> None:
+  """Writes environment.json; seconds that an earlier start recorded are kept."""
+  path = out_dir / 'environment.json'
+  before = json.loads(path.read_text())['wall_s'] if path.exists() else {}
+  files.write_json(path, environment({**before, **wall_s}))
+
+
+def remember_seen(run_dir: epath.Path, train: Split, ancestor: str = '') -> None:
+  """Writes which images and groups the run trains on, its initialiser's included."""
+  groups, images = set(train.group_ids.tolist()), set(train.image_ids.tolist())
+  if ancestor:
+    inherited = _seen(ancestor)
+    groups |= set(inherited['groups'])
+    images |= set(inherited['images'])
+  files.write_json(run_dir / 'seen.json', {'groups': sorted(groups), 'images': sorted(images)})
+
+
+def refuse_seen(run: epath.PathLike, held_out: Split, purpose: str) -> None:
+  """Stops when a run has trained on groups that must be new to it.
+
+  Args:
+    run: directory of the run.
+    held_out: the split that must be new.
+    purpose: for the message, e.g. 'config.init_from'.
+
+  Raises:
+    UserError: naming how many groups, and one.
+  """
+  seen = _seen(run)
+  groups = np.isin(held_out.group_ids, seen['groups'])
+  both = groups | np.isin(held_out.image_ids, seen['images'])
+  if both.any():
+    raise UserError(
+      f'{purpose}: the run {run} was trained on {both.sum()} of the {len(both)} images or their '
+      f'lesions of {held_out.name} ({held_out.split}), such as {held_out.image_ids[both][0]}, so '
+      'a result on them would be flattered: use a run trained on the same grouped split.'
+    )
+
+
+def _seen(run: epath.PathLike) -> dict[str, list[str]]:
+  path = epath.Path(run) / 'seen.json'
+  try:
+    return json.loads(path.read_text())
+  except FileNotFoundError as error:
+    raise UserError(
+      f'{path} is missing, so what the run was trained on is unknown: give the --workdir of a '
+      'training run.'
+    ) from error
+
+
+def _commit() -> str:
+  here = epath.Path(__file__).parent
+  try:
+    command = ['git', '-C', str(here), 'describe', '--always', '--dirty', '--abbrev=12']
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+  except (OSError, subprocess.CalledProcessError):
+    return ''
+
+
+def _cpu() -> str:
+  try:
+    with open('/proc/cpuinfo') as file:
+      names = [line.split(':', 1)[1].strip() for line in file if line.startswith('model name')]
+    return names[0] if names else platform.processor()
+  except OSError:
+    return platform.processor()
+
+
+def _version(name: str) -> str:
+  try:
+    return importlib.metadata.version(name)
+  except importlib.metadata.PackageNotFoundError:
+    return ''

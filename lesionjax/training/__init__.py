@@ -1,0 +1,1 @@
+"""Losses, optimiser, state, tasks, one loop, checkpoints and the metric writer."""

@@ -1,0 +1,138 @@
+"""The classification task: init, train_step and eval_step as pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from lesionjax.training import losses, tally
+from lesionjax.training.state import Array, Batch, State, Task
+
+Prepare = Callable[[Array, Array | None], Array]
+
+
+def make_task(
+  model: Any,
+  num_classes: int,
+  tx: optax.GradientTransformation,
+  schedule: optax.Schedule,
+  prepare: Prepare,
+  *,
+  label_smoothing: float = 0.0,
+  ema_decay: float = 0.0,
+  accumulate: int = 1,
+) -> Task:
+  """Builds the task.
+
+  Args:
+    model: a module whose `apply(variables, image, train=...)` returns (logits [B, K], features).
+    num_classes: K.
+    tx: the optimiser.
+    schedule: step -> learning rate, for the record only; `tx` applies it.
+    prepare: (image uint8 [B, H, W, 3], key) -> network input float32; augments when a key is
+      given, only normalises when it is None.
+    label_smoothing: see `losses.cross_entropy`.
+    ema_decay: d in ema = d ema + (1 - d) params; 0 switches it off. Early on d is at most
+      (1 + step) / (10 + step), so that the first weights are soon forgotten.
+    accumulate: micro-batches whose gradients are averaged before the one update of a step. Batch
+      statistics are those of a micro-batch.
+
+  Returns:
+    The Task. A batch holds `image` uint8 [B, H, W, 3] and `label` int32 [B].
+  """
+
+  def init(key: Array, batch: Batch) -> State:
+    image = prepare(batch['image'][:1], None)
+    variables = model.init(key, image, train=False)
+    params = variables['params']
+    return State(
+      step=jnp.zeros((), jnp.int32),
+      params=params,
+      batch_stats=variables.get('batch_stats', {}),
+      opt_state=tx.init(params),
+      ema=jax.tree.map(jnp.copy, params) if ema_decay else {},
+      lr_scale=jnp.ones((), jnp.float32),
+      tally=tally.empty(num_classes),
+    )
+
+  def loss_fn(params, batch_stats, image, label, key):
+    (logits, _), updates = model.apply(
+      {'params': params, 'batch_stats': batch_stats},
+      image,
+      train=True,
+      mutable=['batch_stats'],
+      rngs={'dropout': key},
+    )
+    per_image = losses.cross_entropy(logits, label, label_smoothing)
+    return per_image.mean(), (updates.get('batch_stats', {}), per_image, logits)
+
+  grad_fn = jax.value_and_grad(loss_fn, has_aux=True)
+
+  def micro_batches(array: Array) -> Array:
+    # Image i goes to micro-batch i % accumulate: every device keeps the images it holds.
+    return jnp.moveaxis(array.reshape(-1, accumulate, *array.shape[1:]), 1, 0)
+
+  def gradients(state: State, image: Array, label: Array, key: Array):
+    if accumulate == 1:
+      (_, aux), grads = grad_fn(state.params, state.batch_stats, image, label, key)
+      return grads, *aux, label
+
+    def body(carry, xs):
+      sums, batch_stats = carry
+      image, label, key = xs
+      (_, (batch_stats, per_image, logits)), grads = grad_fn(
+        state.params, batch_stats, image, label, key
+      )
+      return (jax.tree.map(jnp.add, sums, grads), batch_stats), (per_image, logits)
+
+    zeros = jax.tree.map(jnp.zeros_like, state.params)
+    labels = micro_batches(label)
+    xs = (micro_batches(image), labels, jax.random.split(key, accumulate))
+    (sums, batch_stats), (per_image, logits) = jax.lax.scan(body, (zeros, state.batch_stats), xs)
+    grads = jax.tree.map(lambda g: g / accumulate, sums)
+    return grads, batch_stats, per_image.ravel(), logits.reshape(-1, num_classes), labels.ravel()
+
+  def train_step(state: State, batch: Batch, key: Array) -> tuple[State, dict[str, Array]]:
+    augment_key, dropout_key = jax.random.split(key)
+    image = prepare(batch['image'], augment_key)
+    grads, batch_stats, per_image, logits, label = gradients(
+      state, image, batch['label'], dropout_key
+    )
+    updates, opt_state = tx.update(grads, state.opt_state, state.params)
+    updates = jax.tree.map(lambda u: u * state.lr_scale, updates)
+    params = optax.apply_updates(state.params, updates)
+    metrics = {
+      'loss': per_image.mean(),
+      'grad_norm': optax.global_norm(grads),
+      'learning_rate': jnp.asarray(schedule(state.step), jnp.float32) * state.lr_scale,
+    }
+    state = state.replace(
+      step=state.step + 1,
+      params=params,
+      batch_stats=batch_stats,
+      opt_state=opt_state,
+      ema=_average(state.ema, params, state.step, ema_decay) if ema_decay else state.ema,
+      tally=tally.add(state.tally, per_image, logits, label),
+    )
+    return state, metrics
+
+  return Task(init, train_step, make_eval_step(model, prepare))
+
+
+def make_eval_step(model: Any, prepare: Prepare) -> Callable[[Any, Batch], dict[str, Array]]:
+  """Builds (weights, batch) -> logits [B, K] and pre_logits [B, D], both float32."""
+
+  def eval_step(weights: Any, batch: Batch) -> dict[str, Array]:
+    logits, features = model.apply(weights, prepare(batch['image'], None), train=False)
+    return {'logits': logits, 'pre_logits': features['pre_logits'].astype(jnp.float32)}
+
+  return eval_step
+
+
+def _average(ema, params, step, decay):
+  decay = jnp.minimum(decay, (1.0 + step) / (10.0 + step))
+  return jax.tree.map(lambda e, p: e + (1.0 - decay) * (p - e), ema, params)

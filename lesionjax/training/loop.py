@@ -1,0 +1,221 @@
+"""The training loop. There is one; a new study is a configuration or a new pure function for it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from data_builders.errors import UserError
+from lesionjax.training import tally
+from lesionjax.training.checkpoints import Checkpoints
+from lesionjax.training.mesh import Mesh, to_host
+from lesionjax.training.progress import Progress, Rules, after_epoch
+from lesionjax.training.state import Array, Batch, State, Task
+from lesionjax.training.writer import ProgressLine, Writer
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+  """How long a run is and when it speaks, saves and stops; all counts are optimiser steps."""
+
+  steps_per_epoch: int
+  total_steps: int
+  batch_size: int
+  log_every_steps: int
+  checkpoint_every_steps: int  # 0 = at the end of every epoch only
+  rules: Rules
+  class_names: tuple[str, ...]
+  profile_dir: str = ''  # where a trace of a few steps goes; '' = no trace
+
+
+class Interrupted(Exception):
+  """The run was asked to stop; its state is saved at `step`."""
+
+  def __init__(self, step: int):
+    super().__init__(f'Stopped after step {step}; the same command carries on from there.')
+    self.step = step
+
+
+def init_state(task: Task, key: Array, batch: Batch, mesh: Mesh) -> State:
+  """Builds the whole state in one jitted call, replicated over the mesh."""
+  # One call with out_shardings: pieces made apart would land on the first device only.
+  return jax.jit(task.init, out_shardings=mesh.replicated)(key, batch)
+
+
+def train(
+  task: Task,
+  state: State,
+  batches: Iterator[Batch],
+  *,
+  plan: Plan,
+  key: Array,
+  mesh: Mesh,
+  validate: Callable[[State], dict[str, float]],
+  checkpoints: Checkpoints,
+  writer: Writer,
+  progress: Progress,
+) -> tuple[State, Progress]:
+  """Trains until the last step, until patience runs out, or until asked to stop.
+
+  Every random number of a step comes from `fold_in(key, step)`, so nothing random is carried from
+  one step to the next and a resumed run repeats exactly.
+
+  Args:
+    task: the three pure functions.
+    state: where to start; its buffers are given up.
+    batches: endless, on the devices; saved in every checkpoint.
+    plan: counts.
+    key: root of all randomness of training.
+    mesh: where arrays live.
+    validate: state -> validation metrics, at the end of every epoch.
+    checkpoints: where to save.
+    writer: where to record.
+    progress: the host's memory, from the checkpoint when resuming.
+
+  Returns:
+    The last state and progress.
+
+  Raises:
+    Interrupted: after SIGTERM or SIGINT, once the step is finished and saved.
+    UserError: when the loss or its gradient is not finite; the last good checkpoint stays.
+  """
+
+  def step_fn(state: State, batch: Batch) -> tuple[State, dict[str, Array]]:
+    return task.train_step(state, batch, jax.random.fold_in(key, state.step))
+
+  step_fn = jax.jit(step_fn, donate_argnums=0, out_shardings=mesh.replicated)
+  step = start = int(state.step)
+  line = ProgressLine(plan.total_steps, plan.batch_size, start)
+  clock = _Clock()
+  pending: list[tuple[int, dict[str, Array]]] = []
+  with _StopSignal() as stop:
+    while step < plan.total_steps and not progress.stopped_early:
+      _trace(plan, step - start)
+      state, metrics = step_fn(state, next(batches))
+      step += 1
+      pending.append((step, metrics))
+
+      end_of_epoch = step % plan.steps_per_epoch == 0
+      log_due = step % plan.log_every_steps == 0
+      save_due = bool(plan.checkpoint_every_steps) and step % plan.checkpoint_every_steps == 0
+      stopping = stop.requested(agree=log_due or end_of_epoch)
+      save_due |= end_of_epoch or stopping
+      if log_due or save_due:
+        loss = _record(pending, plan, writer, checkpoints)
+        line.show(step, loss, step / plan.steps_per_epoch)
+      is_best = False
+      if end_of_epoch:
+        clock.stop_epoch(plan)
+        before = progress.improvements
+        state, progress = _finish_epoch(state, step, plan, progress, validate, writer, clock)
+        is_best = progress.improvements > before
+      if save_due:
+        writer.flush()
+        progress = dataclasses.replace(progress, train_wall_s=progress.train_wall_s + clock.lap())
+        checkpoints.save(state, batches, progress, is_best)
+      if stopping and step < plan.total_steps:
+        raise Interrupted(step)
+  return state, progress
+
+
+def _record(pending, plan: Plan, writer: Writer, checkpoints: Checkpoints) -> float:
+  """Moves the metrics of finished steps to the writer; stops at the first that is not finite."""
+  records = [(step, to_host(metrics)) for step, metrics in pending]
+  pending.clear()
+  for step, metrics in records:
+    values = {name: float(value) for name, value in metrics.items()}
+    writer.write('step', step, step / plan.steps_per_epoch, values)
+    if not (math.isfinite(values['loss']) and math.isfinite(values['grad_norm'])):
+      writer.flush()
+      last = checkpoints.last_step
+      kept = 'there is no checkpoint yet' if last is None else f'step {last} is kept'
+      raise UserError(
+        f'Training stopped: at step {step} the loss is {values["loss"]} and its gradient norm '
+        f'{values["grad_norm"]} ({kept}); lower config.optimiser.learning_rate or set '
+        'config.train.clip_norm.'
+      )
+  return values['loss']
+
+
+def _finish_epoch(state, step, plan: Plan, progress, validate, writer: Writer, clock: _Clock):
+  """Records training and validation metrics of an epoch, and judges it."""
+  epoch = progress.epoch + 1
+  summary = tally.summarise(to_host(state.tally), plan.class_names)
+  writer.write('train', step, epoch, {**summary, **clock.epoch})
+  validation = validate(state)
+  writer.write('validation', step, epoch, validation)
+  progress = after_epoch(progress, validation, step, plan.rules)
+  scale = jax.device_put(np.float32(progress.plateau_scale), state.lr_scale.sharding)
+  zeros = jax.tree.map(jnp.zeros_like, state.tally)
+  return state.replace(lr_scale=scale, tally=zeros), progress
+
+
+def _trace(plan: Plan, done: int) -> None:
+  """Traces steps 3 to 7 of this start: compilation is over by then."""
+  if plan.profile_dir and done == 3:
+    jax.profiler.start_trace(plan.profile_dir)
+  if plan.profile_dir and done == 8:
+    jax.profiler.stop_trace()
+
+
+class _Clock:
+  """Seconds and images per second of an epoch, and seconds since the last save."""
+
+  def __init__(self) -> None:
+    self._epoch_start = self._lap_start = time.perf_counter()
+    self.epoch: dict[str, float] = {}
+
+  def stop_epoch(self, plan: Plan) -> None:
+    now = time.perf_counter()
+    wall_s, self._epoch_start = now - self._epoch_start, now
+    images = plan.steps_per_epoch * plan.batch_size
+    self.epoch = {'images_per_s': images / wall_s, 'wall_s': wall_s}
+
+  def lap(self) -> float:
+    now = time.perf_counter()
+    seconds, self._lap_start = now - self._lap_start, now
+    return seconds
+
+
+class _StopSignal:
+  """Remembers SIGTERM and SIGINT, so that the step under way can finish."""
+
+  _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+  def __enter__(self) -> _StopSignal:
+    self._seen = False
+    self._previous: dict[int, Any] = {}
+    try:
+      for number in self._SIGNALS:
+        self._previous[number] = signal.signal(number, self._remember)
+    except ValueError:  # not the main thread (a notebook server, say): nothing to catch there
+      self._previous = {}
+    return self
+
+  def __exit__(self, *exc: object) -> None:
+    for number, handler in self._previous.items():
+      signal.signal(number, handler)
+
+  def _remember(self, number: int, frame: Any) -> None:
+    self._seen = True
+    # A second one gets through at once.
+    for other, handler in self._previous.items():
+      signal.signal(other, handler)
+
+  def requested(self, agree: bool) -> bool:
+    """Whether to stop now; several processes ask each other where `agree`, and stop together."""
+    if jax.process_count() == 1:
+      return self._seen
+    if not agree:
+      return False
+    from jax.experimental import multihost_utils
+
+    return bool(np.any(multihost_utils.process_allgather(np.array(self._seen))))

@@ -1,0 +1,103 @@
+"""What the host remembers of a run beside the arrays: best checkpoint, patience, plateau."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+# Everything else that validation measures is better when higher.
+_LOWER_IS_BETTER = ('loss', 'log_loss')
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+  """Saved with every checkpoint, so that a resumed run decides as an uninterrupted one.
+
+  Attributes:
+    epoch: epochs finished.
+    phase: index of the training phase.
+    best_metric: value of the selection metric at the best epoch; None before the first.
+    best_step: its step.
+    improvements: how often a new best was found; ranks the checkpoints.
+    epochs_without_better: since the best epoch, for early stopping.
+    lowest_loss: lowest validation loss, for the plateau schedule.
+    epochs_on_plateau: since the lowest loss or the last reduction.
+    plateau_scale: product of the reductions so far.
+    stopped_early: whether patience ran out.
+    train_wall_s: seconds spent training, over all starts.
+  """
+
+  epoch: int = 0
+  phase: int = 0
+  best_metric: float | None = None
+  best_step: int = 0
+  improvements: int = 0
+  epochs_without_better: int = 0
+  lowest_loss: float | None = None
+  epochs_on_plateau: int = 0
+  plateau_scale: float = 1.0
+  stopped_early: bool = False
+  train_wall_s: float = 0.0
+
+  def to_json(self) -> dict[str, Any]:
+    """Returns plain JSON types."""
+    return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+  """How progress is judged, from the configuration.
+
+  Attributes:
+    metric: name of the validation metric that selects the checkpoint.
+    patience_epochs: stop after this many epochs without a better one; 0 never stops.
+    plateau_epochs: epochs without a lower loss before the rate drops; 0 never drops it.
+    plateau_factor: what the rate is multiplied with.
+    plateau_floor: smallest product of reductions.
+  """
+
+  metric: str
+  patience_epochs: int = 0
+  plateau_epochs: int = 0
+  plateau_factor: float = 0.5
+  plateau_floor: float = 0.0
+
+
+def after_epoch(
+  progress: Progress, validation: dict[str, float], step: int, rules: Rules
+) -> Progress:
+  """Judges a finished epoch.
+
+  Args:
+    progress: before it.
+    validation: its validation metrics; must hold `rules.metric` and `loss`.
+    step: optimiser steps made.
+    rules: see `Rules`.
+
+  Returns:
+    The progress after it. An undefined metric (NaN) is never better. The first epoch is always
+    taken as best, so that there is a best checkpoint.
+  """
+  value, loss = validation[rules.metric], validation['loss']
+  sign = -1.0 if rules.metric in _LOWER_IS_BETTER else 1.0
+  best = progress.best_metric
+  better = best is None or math.isnan(best) or sign * value > sign * best
+  lower = progress.lowest_loss is None or loss < progress.lowest_loss
+  waited = 0 if better else progress.epochs_without_better + 1
+  flat = 0 if lower else progress.epochs_on_plateau + 1
+  scale = progress.plateau_scale
+  if rules.plateau_epochs and flat >= rules.plateau_epochs:
+    scale, flat = max(scale * rules.plateau_factor, rules.plateau_floor), 0
+  return dataclasses.replace(
+    progress,
+    epoch=progress.epoch + 1,
+    best_metric=value if better else best,
+    best_step=step if better else progress.best_step,
+    improvements=progress.improvements + better,
+    epochs_without_better=waited,
+    lowest_loss=loss if lower else progress.lowest_loss,
+    epochs_on_plateau=flat,
+    plateau_scale=scale,
+    stopped_early=bool(rules.patience_epochs) and waited >= rules.patience_epochs,
+  )

@@ -1,0 +1,125 @@
+"""metrics.jsonl, TensorBoard where installed, and the progress line."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import sys
+import time
+from typing import Any
+
+import jax
+from etils import epath
+
+
+class Writer:
+  """Writes the record of a run; only the first process does.
+
+  `metrics.jsonl` neither repeats nor loses a step: a resumed run cuts the file back to the step of
+  its checkpoint, and nothing is checkpointed before its records are on disk.
+  """
+
+  def __init__(self, run_dir: epath.PathLike, resume_step: int = 0):
+    """Opens the file and drops records later than `resume_step`."""
+    self._path = epath.Path(run_dir) / 'metrics.jsonl'
+    self._active = jax.process_index() == 0
+    self._lines = []
+    self._pending = []
+    self._board = None
+    if not self._active:
+      return
+    lines = self._path.read_text().splitlines() if self._path.exists() else []
+    self._lines = [line for line in lines if _step_of(line) <= resume_step]
+    self._rewrite()
+    if importlib.util.find_spec('tensorboardX'):
+      from tensorboardX import SummaryWriter
+
+      self._board = SummaryWriter(str(epath.Path(run_dir) / 'tensorboard'))
+
+  def write(self, kind: str, step: int, epoch: float, values: dict[str, Any]) -> None:
+    """Queues one record.
+
+    Args:
+      kind: 'step', 'train' or 'validation'.
+      step: optimiser steps made.
+      epoch: the same in epochs.
+      values: numbers; NaN and infinities become null.
+    """
+    if not self._active:
+      return
+    clean = {k: v if math.isfinite(v) else None for k, v in values.items()}
+    self._pending.append(json.dumps({'kind': kind, 'step': step, 'epoch': epoch, **clean}))
+    if self._board:
+      for name, value in values.items():
+        self._board.add_scalar(f'{kind}/{name}', value, step)
+
+  def flush(self) -> None:
+    """Puts queued records on disk."""
+    if not self._pending:
+      return
+    pending, self._pending = self._pending, []
+    if '://' in str(self._path):  # object stores cannot append
+      self._lines += pending
+      self._rewrite()
+    else:
+      with self._path.open('a') as file:
+        file.write('\n'.join(pending) + '\n')
+    if self._board:
+      self._board.flush()
+
+  def close(self) -> None:
+    """Flushes and closes TensorBoard."""
+    self.flush()
+    if self._board:
+      self._board.close()
+
+  def _rewrite(self) -> None:
+    text = ''.join(f'{line}\n' for line in self._lines)
+    if '://' in str(self._path):
+      self._path.write_text(text)
+      return
+    temporary = self._path.with_suffix('.jsonl.tmp')
+    temporary.write_text(text)
+    temporary.replace(self._path)
+
+
+def _step_of(line: str) -> float:
+  try:
+    return json.loads(line)['step']
+  except (json.JSONDecodeError, KeyError):  # a line that was being written when the run was killed
+    return math.inf
+
+
+class ProgressLine:
+  """One line that says how far, how fast and how long to go."""
+
+  def __init__(self, total_steps: int, batch_size: int, start_step: int):
+    """Starts the clock at `start_step`."""
+    self._total, self._batch = total_steps, batch_size
+    self._start, self._begin = start_step, time.perf_counter()
+    self._printed = 0.0
+    self._active = jax.process_index() == 0
+
+  def show(self, step: int, loss: float, epoch: float) -> None:
+    """Rewrites the line on a terminal; elsewhere prints one at most every 15 seconds."""
+    now = time.perf_counter()
+    rate = (step - self._start) / max(now - self._begin, 1e-9)
+    left_s = (self._total - step) / max(rate, 1e-9)
+    line = (
+      f'step {step}/{self._total}  epoch {epoch:.1f}  loss {loss:.3f}  '
+      f'{rate * self._batch:.0f} images/s  {_clock(left_s)} left'
+    )
+    if not self._active:
+      return
+    if sys.stderr.isatty():
+      print(f'\r{line}\x1b[K', end='' if step < self._total else '\n', file=sys.stderr, flush=True)
+    elif now - self._printed > 15 or step == self._total:
+      print(line, file=sys.stderr, flush=True)
+      self._printed = now
+
+
+def _clock(seconds: float) -> str:
+  minutes, seconds = divmod(round(seconds), 60)
+  hours, minutes = divmod(minutes, 60)
+  return f'{hours}:{minutes:02d}:{seconds:02d}' if hours else f'{minutes}:{seconds:02d}'

@@ -1,0 +1,41 @@
+"""Trains, evaluates and reports: `python main.py --config=configs/quickstart.py --workdir=RUN`."""
+
+from __future__ import annotations
+
+from absl import flags
+from ml_collections import config_flags
+
+from data_builders import command
+from data_builders.errors import UserError
+
+_CONFIG = config_flags.DEFINE_config_file('config', None, 'Recipe, as configs/NAME.py.')
+_WORKDIR = flags.DEFINE_string('workdir', None, 'Directory of the run; may be a gs:// path.')
+_MODE = flags.DEFINE_enum(
+  'mode', 'train', ['train', 'evaluate'], 'train also evaluates and reports; evaluate only that.'
+)
+_EVAL_DATA = flags.DEFINE_string(
+  'eval_data', '', 'With --mode=evaluate: another prepared data set, NAME or NAME/CONFIG.'
+)
+_DRY_RUN = flags.DEFINE_bool('dry_run', False, 'Print shapes, memory and steps; train nothing.')
+_PROFILE = flags.DEFINE_bool('profile', False, 'Write a trace of a few steps to WORKDIR/profile.')
+_DISTRIBUTED = flags.DEFINE_bool('distributed', False, 'One of several processes of the run.')
+
+
+def main(argv: list[str]) -> None:
+  if len(argv) > 1:
+    raise UserError(f'{argv[1]!r} is not a flag: write --flag=value.')
+  from lesionjax import experiment  # after the flags, so that a misspelt one is told at once
+
+  experiment.run(
+    _MODE.value,
+    _CONFIG.value,
+    _WORKDIR.value,
+    eval_data=_EVAL_DATA.value,
+    dry_run=_DRY_RUN.value,
+    profile=_PROFILE.value,
+    distributed=_DISTRIBUTED.value,
+  )
+
+
+if __name__ == '__main__':
+  command.run(main)
