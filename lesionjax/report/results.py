@@ -1,0 +1,223 @@
+"""Committed results: a finished run becomes one JSON file, and the files become the tables.
+
+`python -m lesionjax.report.results add RUN --system=ham_resnet --row=uniform`
+`python -m lesionjax.report.results table [--check]`
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import pathlib
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from etils import epath
+
+from data_builders.errors import UserError
+from lesionjax import files
+from lesionjax.report import result_tables
+
+PAGES = ('docs/results.md', 'README.md')
+
+_PARTS = ('config', 'metrics', 'data', 'environment')
+
+# A path from the root or from home, not part of a URL, of a relative path or of a fraction.
+_ABSOLUTE = re.compile(r'(?<![\w./:~])~?/(?:[^\s\'",;:=]+)')
+# What data.json says of its source is prose: a slash there is no path.
+_PROSE = ('citation', 'description', 'homepage', 'licence')
+
+
+def add(
+  run: epath.PathLike,
+  root: pathlib.Path,
+  system: str,
+  protocol: str = '',
+  row: str = '',
+  split: str = 'test',
+  name: str = '',
+  note: str = '',
+) -> pathlib.Path:
+  """Copies the numbers of a finished run, and what explains them, into docs/results.
+
+  Args:
+    run: the run's directory, or one that `--mode=evaluate` wrote.
+    root: the repository.
+    system: a system of docs/results/claims.json.
+    protocol: 'published' or 'rigorous'; empty = what the run's config says.
+    row: which row of that system; may be left out where it has only one.
+    split: which split of metrics.json the tables show.
+    name: of the file; empty = made of system, row, protocol and seed.
+    note: shown beside the run.
+
+  Returns:
+    The JSON file that was written.
+
+  Raises:
+    UserError: the run is not finished, or does not fit what it is added as.
+  """
+  content = {key: _read(epath.Path(run) / f'{key}.json') for key in _PARTS}
+  config = content['config']
+  protocol = protocol or config.get('protocol', '')
+  _check(read_claims(root), content, system, protocol, split)
+  row = _row(read_claims(root)[system]['rows'], system, row)
+  name = name or f'{system}-{row}-{protocol}-seed{config.get("seed", 0)}'
+  if not re.fullmatch(r'[\w.-]+', name) or name == 'claims':
+    raise UserError(f'--name={name} is no file name: use letters, digits, "-", "_" and ".".')
+  result = {
+    'name': name, 'system': system, 'row': row, 'protocol': protocol, 'split': split, 'note': note,
+    'config': scrub(config, root),
+    'metrics': content['metrics'],
+    'data': scrub(content['data'], root, keep=_PROSE),
+    'environment': scrub(content['environment'], root),
+  }  # fmt: skip
+  path = root / 'docs' / 'results' / f'{name}.json'
+  files.write_json(path, result)
+  return path
+
+
+def tables(root: pathlib.Path, check: bool = False) -> list[str]:
+  """Brings the tables of docs/results.md and README.md up to date.
+
+  Args:
+    root: the repository.
+    check: write nothing.
+
+  Returns:
+    Unified diffs of the pages whose tables had drifted.
+
+  Raises:
+    UserError: a page or a result cannot be read, or lacks its markers.
+  """
+  claims, results = read_claims(root), read_results(root)
+  diffs = []
+  for page in PAGES:
+    path = root / page
+    try:
+      before = path.read_text()
+    except OSError as error:
+      raise UserError(f'{path} cannot be read ({error.strerror}): restore it.') from error
+    after = result_tables.fill(before, claims, results, page)
+    if after == before:
+      continue
+    lines = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    diffs.append(''.join(difflib.unified_diff(*lines, page, f'{page} (from docs/results)')))
+    if not check:
+      files.write_text(path, after)
+  return diffs
+
+
+def read_claims(root: pathlib.Path) -> dict[str, Any]:
+  """Returns docs/results/claims.json: what the texts claim, system by system."""
+  return _read(root / 'docs' / 'results' / 'claims.json')
+
+
+def read_results(root: pathlib.Path) -> list[dict[str, Any]]:
+  """Returns every committed result, in the order of the file names."""
+  paths = sorted((root / 'docs' / 'results').glob('*.json'))
+  return [_read(path) for path in paths if path.name != 'claims.json']
+
+
+def scrub(value: Any, root: pathlib.Path, keep: Sequence[str] = ()) -> Any:
+  """Returns JSON data without the absolute paths of the machine it was written on.
+
+  Args:
+    value: dicts, lists, strings, numbers.
+    root: the repository: paths in it become relative, of all others only the last part stays.
+    keep: keys whose values are left as they are.
+  """
+  if isinstance(value, dict):
+    return {k: v if k in keep else scrub(v, root, keep) for k, v in value.items()}
+  if isinstance(value, list):
+    return [scrub(item, root, keep) for item in value]
+  if not isinstance(value, str):
+    return value
+
+  def shorten(match: re.Match[str]) -> str:
+    path = pathlib.Path(match[0])
+    if path.is_relative_to(root.resolve()):
+      return path.relative_to(root.resolve()).as_posix()
+    return f'.../{path.name}'
+
+  return _ABSOLUTE.sub(shorten, value)
+
+
+def _check(
+  claims: dict[str, Any], content: dict[str, Any], system: str, protocol: str, split: str
+) -> None:
+  if system not in claims:
+    raise UserError(
+      f'--system={system} is not one of {", ".join(claims)}: name one, or add it to '
+      'docs/results/claims.json.'
+    )
+  if protocol not in result_tables.PROTOCOLS:
+    raise UserError(f'--protocol={protocol} is not one of {", ".join(result_tables.PROTOCOLS)}.')
+  ran = content['config'].get('protocol', protocol)
+  if ran != protocol:
+    raise UserError(
+      f"--protocol={protocol}, but the run's config.json says protocol={ran}: add it as that."
+    )
+  if split not in content['metrics']:
+    raise UserError(f'--split={split} is not in metrics.json: {", ".join(content["metrics"])} are.')
+
+
+def _row(rows: dict[str, Any], system: str, row: str) -> str:
+  if not row and len(rows) == 1:
+    return next(iter(rows))
+  if row not in rows:
+    raise UserError(f'--row={row} is not a row of {system}: it has {", ".join(rows)}.')
+  return row
+
+
+def _read(path: epath.Path | pathlib.Path) -> Any:
+  try:
+    return json.loads(path.read_text())
+  except FileNotFoundError as error:
+    raise UserError(
+      f'{path} is missing: name the directory of a run that is finished (trained and evaluated).'
+      if path.stem in _PARTS
+      else f'{path} is missing: run this in a clone of the repository, or give --root.'
+    ) from error
+  except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    raise UserError(f'{path} is not JSON ({error}): restore it.') from error
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Runs the command line; returns the exit status."""
+  parser = argparse.ArgumentParser(prog='python -m lesionjax.report.results', description=__doc__)
+  parser.add_argument('--root', default='.', type=pathlib.Path, help='the repository')
+  commands = parser.add_subparsers(dest='command', required=True)
+  adding = commands.add_parser('add', help='copy a finished run into docs/results')
+  adding.add_argument('run', help='directory of the run')
+  adding.add_argument('--system', required=True, help='a system of docs/results/claims.json')
+  adding.add_argument('--protocol', default='', help="published or rigorous; default the run's")
+  adding.add_argument('--row', default='', help='row of the system, where it has several')
+  adding.add_argument('--split', default='test', help='split of metrics.json that is shown')
+  adding.add_argument('--name', default='', help='file name without .json')
+  adding.add_argument('--note', default='', help='shown beside the run')
+  table = commands.add_parser('table', help='write the tables of docs/results.md and README.md')
+  table.add_argument(
+    '--check', action='store_true', help='write nothing, exit 1 if a table drifted'
+  )
+  arguments = vars(parser.parse_args(argv))
+  command = arguments.pop('command')
+  try:
+    if command == 'add':
+      print(add(**arguments))
+      diffs = tables(arguments['root'])
+    else:
+      diffs = tables(**arguments)
+  except UserError as error:
+    print(f'Error: {error}', file=sys.stderr)
+    return 1
+  if command == 'table' and arguments['check'] and diffs:
+    print(''.join(diffs), 'Run `make results` and commit the pages.', sep='\n', file=sys.stderr)
+    return 1
+  return 0
+
+
+if __name__ == '__main__':
+  sys.exit(main())
