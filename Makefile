@@ -79,8 +79,8 @@ bench: install  ## ours against PyTorch (needs the extra: pip install -e '.[benc
 # pyarrow below 26, and would hold everybody else there too.
 constraints: install-dev  ## resolve constraints.txt anew, for every supported Python
 	@$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 \
-	  --extra cpu --extra cuda12 --extra tpu --extra gcs --extra tf --extra bench --extra dev \
-	  --no-emit-index-url --no-annotate --custom-compile-command 'make constraints' \
+	  --extra cpu --extra cuda12 --extra tpu --extra gcs --extra tensorboard --extra tf \
+	  --extra bench --extra dev --no-emit-index-url --no-annotate --custom-compile-command 'make constraints' \
 	  -o constraints.txt
 
 results: install  ## write the tables of docs/results.md and README.md from docs/results/*.json
