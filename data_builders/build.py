@@ -17,6 +17,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 from absl import flags
+from etils import epath
 
 import data_builders
 from data_builders import downloads, locks
@@ -97,11 +98,11 @@ def make_builder(
 
 def class_counts(builder: tfds.core.DatasetBuilder, split: str) -> dict[str, int]:
   """Returns how many records of each class a prepared split holds."""
-  features = builder.info.features
+  features: Any = builder.info.features
   names = features['label'].names
   encoded = [name for name, kind in features.items() if isinstance(kind, tfds.features.Image)]
   source = builder.as_data_source(
-    split, decoders={name: tfds.decode.SkipDecoding() for name in encoded}
+    split=split, decoders={name: tfds.decode.SkipDecoding() for name in encoded}
   )
   counts = dict.fromkeys(names, 0)
   for record in source:
@@ -117,18 +118,20 @@ def _build(
   progress: bool,
 ) -> None:
   """Runs the builder into a directory that does not exist."""
-  download_dir = pathlib.Path(download_dir or pathlib.Path(builder.data_dir_root) / 'downloads')
-  download_dir = download_dir.expanduser()
+  root = builder.data_dir_root
+  download_dir = epath.Path(download_dir or root / 'downloads').expanduser()
   existed = download_dir.exists()
   if not _is_remote(builder):
     locks.set_aside(pathlib.Path(builder.data_dir))
+    # The old builder has read the old data's description.
+    builder = type(builder)(data_dir=root, config=builder.builder_config_name)
   (tfds.enable_progress_bar if progress else tfds.disable_progress_bar)()
   try:
-    with contextlib.redirect_stdout(sys.stderr if progress else io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()):  # TFDS announces downloads that may not be.
       builder.download_and_prepare(
         download_dir=download_dir,
         download_config=tfds.download.DownloadConfig(
-          manual_dir=pathlib.Path(manual_dir).expanduser() if manual_dir is not None else None
+          manual_dir=epath.Path(manual_dir).expanduser() if manual_dir is not None else None
         ),
         file_format=file_format,
       )
@@ -252,14 +255,14 @@ def main(argv: Sequence[str]) -> int:
     )
     print(_summary(builder, time.monotonic() - start))
   except (UserError, flags.Error) as error:
-    print(f'error: {error}', file=sys.stderr)
+    print(f'Error: {error}', file=sys.stderr)
     return 1
   return 0
 
 
 def _summary(builder: tfds.core.DatasetBuilder, seconds: float) -> str:
   """Returns what was built, how much of it, and under which terms."""
-  info = builder.info
+  info: Any = builder.info
   names = info.features['label'].names
   lines = [f'{info.full_name} in {builder.data_dir} ({info.dataset_size}, {seconds:.1f} s)', '']
   lines.append(f'{"":10} {"images":>7}' + ''.join(f' {name:>6}' for name in names))

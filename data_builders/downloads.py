@@ -11,6 +11,7 @@ from typing import Any
 
 import requests
 from tensorflow_datasets.core import download
+from tensorflow_datasets.core.download import download_manager
 
 from data_builders.errors import UserError
 
@@ -119,12 +120,12 @@ def _fetch(manager: download.DownloadManager, file: OfficialFile) -> pathlib.Pat
     # TFDS retries an unreachable host for minutes before it says so.
     requests.head(file.url, timeout=30)
     path = pathlib.Path(manager.download(file.url))
-  except download.util.DownloadError as error:
+  except download.DownloadError as error:
     raise UserError(f'{file.url} could not be downloaded ({error}); {advice}.') from error
   except requests.RequestException as error:
     reason = type(error).__name__
     raise UserError(f'{file.url} could not be reached ({reason}); {advice}.') from error
-  except download.download_manager.NonMatchingChecksumError as error:
+  except download_manager.NonMatchingChecksumError as error:
     raise UserError(
       f'{file.name} from {file.url} does not have the published checksum; start again, or {advice}.'
     ) from error

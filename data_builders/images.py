@@ -1,4 +1,4 @@
-"""Checks of encoded images and masks. TFDS stores whatever bytes it gets, OpenCV fills gaps."""
+"""Checks of encoded images and masks: TFDS stores whatever bytes it is given."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 def check_jpeg(data: bytes, where: str) -> tuple[int, int]:
   """Checks that bytes are one complete three-channel 8-bit JPEG that decodes.
 
-  OpenCV decodes a truncated JPEG without complaint and paints the rest grey, so the segments are
-  walked to the end-of-image marker first (a marker in an embedded thumbnail does not count).
+  OpenCV before 5 decodes a truncated JPEG without complaint and paints the rest grey, so the
+  segments are walked to the end-of-image marker first (one in an embedded thumbnail does not
+  count).
 
   Args:
     data: the encoded image.

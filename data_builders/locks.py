@@ -27,11 +27,10 @@ def building(target: pathlib.Path, dataset_dir: pathlib.Path) -> Iterator[None]:
   Yields:
     Once no other process builds it.
   """
-  created = [path for path in target.parents if not path.exists()]
+  created = [path for path in dataset_dir.parents if not path.exists()]
   config_existed = (dataset_dir / '.config').exists()
   aside = target.with_name(f'.{target.name}.replaced')
   lock_path = target.with_name(f'.{target.name}.lock')
-  target.parent.mkdir(parents=True, exist_ok=True)
   lock = _lock(lock_path)
   try:
     for leftover in target.parent.glob(f'incomplete.*_{target.name}'):
@@ -44,7 +43,8 @@ def building(target: pathlib.Path, dataset_dir: pathlib.Path) -> Iterator[None]:
     lock.close()
     if not target.exists() and not config_existed:
       shutil.rmtree(dataset_dir / '.config', ignore_errors=True)
-    for path in created:
+    within = [path for path in target.parents if path.is_relative_to(dataset_dir)]
+    for path in (*within, *created):
       remove_if_empty(path)
 
 
@@ -54,10 +54,10 @@ def set_aside(target: pathlib.Path) -> None:
     target.rename(target.with_name(f'.{target.name}.replaced'))
 
 
-def remove_if_empty(path: pathlib.Path) -> None:
-  """Removes a directory if it is there and empty."""
+def remove_if_empty(path: os.PathLike[str]) -> None:
+  """Removes a local directory if it is there and empty."""
   with contextlib.suppress(OSError):
-    path.rmdir()
+    os.rmdir(path)
 
 
 def _restore(target: pathlib.Path, aside: pathlib.Path) -> None:
@@ -71,9 +71,12 @@ def _restore(target: pathlib.Path, aside: pathlib.Path) -> None:
 def _lock(path: pathlib.Path) -> IO[str]:
   """Waits for an exclusive lock on a file that its holders delete when they are done."""
   while True:
-    file = path.open('w')
-    fcntl.flock(file, fcntl.LOCK_EX)
-    # The holder before may have deleted the file that we had opened.
-    if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
-      return file
-    file.close()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The holder before may delete the directory before, and the file after, it is opened here.
+    with contextlib.suppress(FileNotFoundError):
+      file = path.open('w')
+      fcntl.flock(file, fcntl.LOCK_EX)
+      with contextlib.suppress(FileNotFoundError):
+        if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+          return file
+      file.close()

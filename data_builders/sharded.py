@@ -67,11 +67,16 @@ class ArchiveBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
   ) -> Mapping[str, Sequence[Callable[[], Iterator[tuple[str, dict[str, Any]]]]]]:
     paths = downloads.locate(dl_manager, self.FILES)
     plan = self._plan(paths, self._stack)
-    self.info.metadata['sources'] = {
+    # Each `_info` of a subclass must pass a MetadataDict.
+    metadata: Any = self.info.metadata
+    metadata['sources'] = {
       file.name: downloads.fingerprint(paths[file.name], file) for file in self.FILES
     }
     bar = tqdm_utils.tqdm(
-      total=sum(map(len, plan.splits.values())), desc=self.info.full_name, unit=' images'
+      total=sum(map(len, plan.splits.values())),
+      desc=self.info.full_name,
+      unit=' images',
+      mininterval=1.0,
     )
     self._stack.callback(bar.close)
 
@@ -99,7 +104,7 @@ def ordered_map(
   Yields:
     The results in the order of the items. An exception surfaces at its item's turn.
   """
-  threads = threads or len(os.sched_getaffinity(0))
+  threads = threads or _num_cores()
   pending: deque[concurrent.futures.Future[_Out]] = deque()
   with concurrent.futures.ThreadPoolExecutor(threads) as pool:
     try:
@@ -112,6 +117,13 @@ def ordered_map(
     finally:
       for future in pending:
         future.cancel()
+
+
+def _num_cores() -> int:
+  """Returns the cores that this process may use."""
+  if hasattr(os, 'sched_getaffinity'):
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count() or 1
 
 
 def _shards(image_ids: Sequence[str], num_bytes: Callable[[str], int]) -> list[list[str]]:
