@@ -1,0 +1,155 @@
+"""Curves per epoch and the distribution of classes over the splits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from lesionjax.report import figures
+from lesionjax.report.figures import Plot
+from lesionjax.report.run_files import Run, number
+
+_LOWER_IS_BETTER = ('loss', 'log_loss')
+_CURVES = (
+  ('loss', 'Loss', 'cross-entropy (nats)'),
+  ('accuracy', 'Accuracy', 'share of images'),
+  ('balanced_accuracy', 'Balanced accuracy', 'mean recall of the classes'),
+)
+
+
+def best_epoch(run: Run) -> tuple[float, str] | None:
+  """Epoch whose checkpoint was kept and the metric that chose it; None where nothing tells."""
+  metric = str(run.option('select.metric', 'balanced_accuracy'))
+  sign = -1 if metric in _LOWER_IS_BETTER else 1
+  known = [
+    (sign * number(record.get(metric)), -index)
+    for index, record in enumerate(run.history.get('validation', []))
+    if not math.isnan(number(record.get(metric)))
+  ]
+  if not known:
+    return None
+  record = run.history['validation'][-max(known)[1]]  # the first of equals, as training chooses
+  return _epoch(record), metric
+
+
+def training_plots(run: Run) -> list[Plot]:
+  """Loss, accuracy, balanced accuracy and recall of every class per epoch; empty without any."""
+  train, validation = (run.history.get(kind, []) for kind in ('train', 'validation'))
+  best = best_epoch(run)
+  plots = []
+  for key, title, unit in _CURVES:
+    figure, axes = figures.new_figure()
+    drawn = [
+      _draw(axes, records, key, {'color': colour, 'label': label})
+      for label, records, colour in (
+        ('training', train, figures.TRAIN_COLOUR),
+        ('validation', validation, figures.VALIDATION_COLOUR),
+      )
+    ]
+    if any(drawn):
+      _finish(axes, best, unit, share=key != 'loss')
+      figures.add_legend(figure, axes)
+      alt = f'{title} per epoch. ' + _ends(key, {'training': train, 'validation': validation})
+      plots.append(Plot(f'curve_{key}', title, alt, figure))
+  for kind, records in (('validation', validation), ('training', train)):
+    plot = _recall_plot(kind, records, run.class_names, best)
+    if plot:
+      plots.append(plot)
+  return plots
+
+
+def _recall_plot(
+  kind: str, records: list[dict[str, Any]], names: Sequence[str], best: tuple[float, str] | None
+) -> Plot | None:
+  figure, axes = figures.new_figure(3.7)
+  drawn = [
+    _draw(
+      axes,
+      records,
+      f'recall/{name}',
+      {**figures.class_line(index), 'label': figures.shorten(name)},
+    )
+    for index, name in enumerate(names)
+  ]
+  if not any(drawn):
+    return None
+  _finish(axes, best, 'recall (share of the class found)', share=True)
+  figures.add_legend(figure, axes)
+  last = [f'{number(records[-1].get(f"recall/{name}")):.2f}' for name in names]
+  title = f'Recall of every class, {kind}'
+  alt = f'{title}, per epoch. Last epoch: {figures.describe(names, last)}.'
+  return Plot(f'curve_recall_{kind}', title, alt, figure)
+
+
+def _draw(axes: Axes, records: list[dict[str, Any]], key: str, look: dict[str, Any]) -> bool:
+  values = np.array([number(record.get(key)) for record in records])
+  if not np.isfinite(values).any():
+    return False
+  marker = 'o' if len(values) <= 20 else ''
+  axes.plot([_epoch(record) for record in records], values, marker=marker, markersize=3, **look)
+  return True
+
+
+def _finish(axes: Axes, best: tuple[float, str] | None, unit: str, share: bool) -> None:
+  if best:
+    label = f'best epoch ({best[0]:g})'
+    axes.axvline(best[0], color='#7B8794', linewidth=1, linestyle=(0, (2, 2)), label=label)
+  axes.set_xlabel('epoch')
+  axes.set_ylabel(unit)
+  axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+  if share:
+    axes.set_ylim(-0.02, 1.02)
+  else:
+    axes.set_ylim(bottom=0)
+
+
+def _epoch(record: dict[str, Any]) -> float:
+  epoch = number(record.get('epoch'))
+  return number(record['step']) if math.isnan(epoch) else epoch
+
+
+def _ends(key: str, series: dict[str, list[dict[str, Any]]]) -> str:
+  parts = [
+    f'{name} from {number(records[0].get(key)):.3f} to {number(records[-1].get(key)):.3f}'
+    for name, records in series.items()
+    if records
+  ]
+  return '; '.join(parts) + '.'
+
+
+def distribution_plot(run: Run) -> Plot | None:
+  """Share of every class in every split, with counts; None without data.json."""
+  splits: dict[str, Any] = run.data.get('splits') or {}
+  names = [str(name) for name in run.data.get('class_names', ())]
+  order = [name for name in ('train', 'validation', 'test') if name in splits]
+  order += sorted(set(splits) - set(order))
+  if not order or not names:
+    return None
+  figure, axes = figures.new_figure(0.9 + 0.19 * len(names) * (len(order) + 0.8))
+  height = 0.82 / len(order)
+  counts = {s: [int((splits[s].get('support') or {}).get(n, 0)) for n in names] for s in order}
+  largest = max(max(counts[s]) / max(sum(counts[s]), 1) for s in order)
+  for row, split in enumerate(order):
+    total = max(sum(counts[split]), 1)
+    for index, count in enumerate(counts[split]):
+      at = index - 0.41 + (row + 0.5) * height
+      shade = 1.0 - 0.62 * row / max(len(order) - 1, 1)
+      share = 100 * count / total
+      axes.barh(at, share, height * 0.9, color=figures.class_colour(index), alpha=shade)
+      note = f'{split}: {count:,} ({share:.1f} %)'
+      axes.text(share + largest, at, note, va='center', fontsize=7.2)
+  axes.set_yticks(range(len(names)), [figures.shorten(name) for name in names])
+  axes.tick_params(axis='y', length=0)
+  axes.set_ylim(len(names) - 0.5, -0.5)
+  axes.set_xlim(0, 100 * largest * 1.5)
+  axes.set_xlabel('share of the split (%)')
+  axes.grid(False, axis='y')
+  alt = 'Classes by split. ' + ' '.join(
+    f'{split}: {figures.describe(names, [str(c) for c in counts[split]])}.' for split in order
+  )
+  return Plot('class_distribution', 'Class distribution by split', alt, figure)

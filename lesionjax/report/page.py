@@ -1,0 +1,147 @@
+"""A run directory becomes one self-contained report.html and the figures beside it."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from typing import Any
+
+import jinja2
+from etils import epath
+
+from lesionjax import files
+from lesionjax.report import (
+  checks,
+  examples,
+  figures,
+  figures_scores,
+  figures_training,
+  tables,
+  verdict,
+)
+from lesionjax.report.run_files import Run, read_run
+
+_TEMPLATES = pathlib.Path(__file__).parent / 'templates'
+
+
+def write_report(run_dir: str | os.PathLike[str]) -> epath.Path:
+  """Writes report.html and figures/ from the files of a run directory, and from nothing else.
+
+  Args:
+    run_dir: Local or gs:// path of a run. Every file is optional; what is missing, the page says.
+
+  Returns:
+    Path of report.html: one file, no network, all figures inlined.
+
+  Raises:
+    UserError: The directory holds nothing of a run, a file cannot be understood, or the report
+      cannot be written.
+  """
+  run = read_run(run_dir)
+  split = run.splits[0] if run.splits else ''
+  with figures.style():
+    plots = _plots(run, split)
+    encoded = {
+      name: [(plot, figures.encode(plot)) for plot in some] for name, some in plots.items()
+    }
+  for group in encoded.values():
+    for plot, image in group:
+      files.write_bytes(run.directory / 'figures' / f'{plot.name}.svg', image.svg)
+      files.write_bytes(run.directory / 'figures' / f'{plot.name}.png', image.png)
+  # The figures of the page are the SVG files, so that both cannot differ.
+  shown = {
+    name: [
+      {'src': image.data_uri, 'title': plot.title, 'alt': plot.alt, 'caption': plot.caption}
+      for plot, image in group
+    ]
+    for name, group in encoded.items()
+  }
+  page = _environment().get_template('report.html.j2').render(_context(run, split, shown))
+  report = run.directory / 'report.html'
+  files.write_text(report, page)
+  return report
+
+
+def _plots(run: Run, split: str) -> dict[str, list[figures.Plot]]:
+  predictions = run.predictions.get(split)
+  distribution = figures_training.distribution_plot(run)
+  return {
+    'confusion': figures_scores.confusion_plots(predictions, split) if predictions else [],
+    'curves': figures_scores.curve_plots(predictions, split) if predictions else [],
+    'training': figures_training.training_plots(run),
+    'distribution': [distribution] if distribution else [],
+  }
+
+
+def _environment() -> jinja2.Environment:
+  return jinja2.Environment(
+    loader=jinja2.FileSystemLoader(_TEMPLATES),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+  )
+
+
+def _context(run: Run, split: str, plots: dict[str, list[dict[str, str]]]) -> dict[str, Any]:
+  title, sentences = verdict.verdict(run, split)
+  problems, unchecked = checks.support_problems(run)
+  columns, rows = tables.overall_rows(run)
+  best = figures_training.best_epoch(run)
+  return {
+    'run_name': run.directory.name,
+    'facts': _facts(run),
+    'published': run.option('protocol') == 'published',
+    'split': split,
+    'verdict_title': title,
+    'verdict': sentences,
+    'tiles': verdict.tiles(run, split) if split else [],
+    'problems': problems,
+    'unchecked': unchecked,
+    'broken_lines': run.broken_lines,
+    'plots': plots,
+    'best': best,
+    'epochs': len(run.history.get('validation', [])),
+    'class_kinds': list(tables.PER_CLASS.values()),
+    'class_tables': [(name, tables.class_rows(run, name)) for name in run.splits],
+    'columns': columns,
+    'overall': rows,
+    'examples': examples.example_groups(run, split),
+    'config': tables.config_sections(run.config),
+    'data': run.data,
+    'counts': _counts(run),
+    'environment': tables.environment_rows(run.environment),
+    'command': str(run.environment.get('command') or ''),
+    'packages': sorted((run.environment.get('packages') or {}).items()),
+  }
+
+
+def _facts(run: Run) -> list[str]:
+  """The line below the title: recipe, model, data, day."""
+  data, size = run.data, run.option('data.size_px')
+  name = '/'.join(str(data[key]) for key in ('name', 'config') if data.get(key))
+  version = f' {data["version"]}' if data.get('version') else ''
+  model = str(run.option('model.name', ''))
+  facts = [
+    str(run.option('recipe', '')),
+    f'{model} at {size} px' if model and size else model,
+    name + version,
+    str(run.environment.get('created') or '')[:10],
+  ]
+  return [fact for fact in facts if fact]
+
+
+def _counts(run: Run) -> list[dict[str, Any]]:
+  """One row a split of data.json: images, groups, and images of every class."""
+  names = [str(name) for name in run.data.get('class_names', ())]
+  splits = run.data.get('splits') or {}
+  order = [name for name in ('train', 'validation', 'test') if name in splits]
+  return [
+    {
+      'name': name,
+      'images': splits[name].get('images', 0),
+      'groups': splits[name].get('groups', 0),
+      'support': [(splits[name].get('support') or {}).get(label, 0) for label in names],
+    }
+    for name in order + sorted(set(splits) - set(order))
+  ]
