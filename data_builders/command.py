@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import sys
 from collections.abc import Callable
 
@@ -40,6 +41,9 @@ def run(main: Callable[[list[str]], object]) -> None:
   except UserError as error:
     sys.exit(f'Error: {error}')
   except OSError as error:
+    if str(error).startswith('Configuration is not available'):  # ml_collections
+      given = next((a for a in sys.argv if a.lstrip('-').startswith('config=')), '--config')
+      sys.exit(f'Error: {given} cannot be read: give a file such as configs/quickstart.py.')
     if error.errno not in _DISK:
       raise
     where = f'{error.filename}: ' if error.filename else ''
@@ -48,14 +52,19 @@ def run(main: Callable[[list[str]], object]) -> None:
 
 def _parse(argv: list[str]) -> list[str]:
   try:
-    return app.parse_flags_with_usage(argv)
+    return flags.FLAGS(argv)
+  except flags.Error as error:
+    own = _own_mistake(error)
+    raise own or UserError(f'{str(error).splitlines()[0]} (--help lists the flags).') from error
   except AttributeError as error:  # ml_collections, for a key that the configuration lacks
-    text = str(error).strip('"').encode().decode('unicode_escape')
-    key, _, hint = text.partition('\n')
-    raise UserError(f'The configuration has no key {key}. {hint}'.strip()) from error
-  except OSError as error:  # ml_collections, for a configuration file that is not there
-    arguments = [a for a in argv if a.startswith(('--config=', '-config='))]
-    raise UserError(
-      f'{" ".join(arguments) or "The configuration file"} cannot be read: give the path of a file '
-      'such as configs/quickstart.py.'
-    ) from error
+    words = re.findall(r'\w+', str(error).replace('\\n', ' '))
+    key = words[0] if words else ''
+    given = next((a for a in argv if re.search(rf'\.{key}(\.|=|$)', a)), '--config')
+    near = f'did you mean {words[4]!r}?' if 'Did' in words else 'configs/base.py lists every key.'
+    raise UserError(f'The configuration has no key {key!r} ({given}): {near}') from error
+
+
+def _own_mistake(error: BaseException) -> UserError | None:
+  """The UserError that a recipe raised, which ml_collections tells as text of a flag error."""
+  found = re.search(r'UserError: (.*)', str(error))
+  return UserError(found[1]) if found else None

@@ -107,7 +107,7 @@ def make_task(
     params = optax.apply_updates(state.params, updates)
     metrics = {
       'loss': per_image.mean(),
-      'grad_norm': optax.global_norm(grads),
+      'grad_norm': optax.tree.norm(grads),
       'learning_rate': jnp.asarray(schedule(state.step), jnp.float32) * state.lr_scale,
     }
     state = state.replace(

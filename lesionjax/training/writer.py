@@ -35,7 +35,8 @@ class Writer:
     if importlib.util.find_spec('tensorboardX'):
       from tensorboardX import SummaryWriter
 
-      self._board = SummaryWriter(str(epath.Path(run_dir) / 'tensorboard'))
+      folder = str(epath.Path(run_dir) / 'tensorboard')
+      self._board = SummaryWriter(folder, purge_step=resume_step + 1)
 
   def write(self, kind: str, step: int, epoch: float, values: dict[str, Any]) -> None:
     """Queues one record.

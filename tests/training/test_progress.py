@@ -1,0 +1,54 @@
+"""Best checkpoint, patience and plateau, by hand."""
+
+import math
+
+from lesionjax.training.progress import Progress, Rules, after_epoch
+
+
+def run(values, losses=None, **rules):
+  progress, rules = Progress(), Rules(metric=rules.pop('metric', 'macro_f1'), **rules)
+  losses = losses or [1.0] * len(values)
+  for step, (value, loss) in enumerate(zip(values, losses, strict=True), 1):
+    progress = after_epoch(progress, {rules.metric: value, 'loss': loss}, step * 10, rules)
+    yield progress
+
+
+def test_best_is_the_first_of_equals():
+  last = list(run([0.5, 0.7, 0.7, 0.6]))[-1]
+  assert (last.best_metric, last.best_step, last.improvements) == (0.7, 20, 2)
+  assert last.epochs_without_better == 2
+
+
+def test_loss_is_better_when_lower():
+  last = list(run([0.5, 0.4, 0.45], losses=[0.5, 0.4, 0.45], metric='loss'))[-1]
+  assert (last.best_metric, last.best_step) == (0.4, 20)
+
+
+def test_undefined_is_never_better_but_the_first_epoch_is_kept():
+  states = list(run([math.nan, 0.2, math.nan]))
+  assert states[0].best_step == 10
+  assert states[-1].best_step == 20
+  assert states[-1].best_metric == 0.2
+
+
+def test_patience():
+  states = list(run([0.5, 0.4, 0.4], patience_epochs=2))
+  assert [s.stopped_early for s in states] == [False, False, True]
+
+
+def test_plateau_halves_and_starts_to_count_again():
+  losses = [1.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.6]
+  states = list(run([0.1] * 7, losses, plateau_epochs=2, plateau_factor=0.5))
+  assert [s.plateau_scale for s in states] == [1, 1, 0.5, 0.5, 0.25, 0.25, 0.25]
+
+
+def test_plateau_stops_at_the_floor():
+  states = list(run([0.1] * 5, plateau_epochs=1, plateau_factor=0.1, plateau_floor=0.05))
+  assert states[-1].plateau_scale == 0.05
+
+
+def test_survives_json():
+  import json
+
+  progress = list(run([0.5, 0.1 + 0.2]))[-1]
+  assert Progress(**json.loads(json.dumps(progress.to_json()))) == progress
