@@ -21,6 +21,7 @@ from typing import Any, ClassVar, TypeVar
 
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.utils import tqdm_utils
+from tensorflow_datasets.proto import tf_example_pb2
 
 from data_builders import downloads
 
@@ -62,6 +63,9 @@ class ArchiveBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
       self._stack = stack
       super()._download_and_prepare(dl_manager, download_config)
 
+  def _example_writer(self) -> tfds.core.ExampleWriter:
+    return _StableWriter(file_format=self.info.file_format)
+
   def _shard_iterators_per_split(
     self, dl_manager: Any
   ) -> Mapping[str, Sequence[Callable[[], Iterator[tuple[str, dict[str, Any]]]]]]:
@@ -89,6 +93,20 @@ class ArchiveBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
       split: [functools.partial(generate, shard) for shard in _shards(image_ids, plan.num_bytes)]
       for split, image_ids in plan.splits.items()
     }
+
+
+class _StableWriter(tfds.core.ExampleWriter):
+  """Writes the features of a record in the order of their names.
+
+  TFDS leaves their order to chance; so records of two builds can be compared byte for byte.
+  """
+
+  def write(self, path: Any, examples: Iterable[tuple[Any, bytes]]) -> Any:
+    return super().write(path, ((key, _in_order(record)) for key, record in examples))
+
+
+def _in_order(record: bytes) -> bytes:
+  return tf_example_pb2.Example.FromString(record).SerializeToString(deterministic=True)
 
 
 def ordered_map(
