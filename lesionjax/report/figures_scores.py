@@ -5,13 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.metrics import (
-  auc,
-  average_precision_score,
-  confusion_matrix,
-  precision_recall_curve,
-  roc_curve,
-)
 
 from lesionjax.report import figures
 from lesionjax.report.figures import Plot
@@ -24,18 +17,20 @@ def confusion_plots(predictions: Predictions, split: str) -> list[Plot]:
   """The confusion matrix as counts and as rates of the true class."""
   names = predictions.class_names
   predicted = predictions.probabilities.argmax(1)
-  counts = confusion_matrix(predictions.labels, predicted, labels=range(len(names)))
+  size = len(names)
+  cells = predictions.labels * size + predicted
+  counts = np.bincount(cells, minlength=size * size).reshape(size, size)
   support = counts.sum(1, keepdims=True)
   rates = np.divide(counts, support, out=np.full(counts.shape, np.nan), where=support > 0)
   text = {
     'counts': [[f'{count}' for count in row] for row in counts],
-    'rates': [['' if np.isnan(rate) else f'{rate:.2f}' for rate in row] for row in rates],
+    'rates': [['' if np.isnan(rate) else f'{100 * rate:.0f}' for rate in row] for row in rates],
   }
-  recall = ['undefined' if np.isnan(rate) else f'{rate:.2f}' for rate in np.diag(rates)]
+  recall = ['undefined' if np.isnan(rate) else f'{100 * rate:.0f} %' for rate in np.diag(rates)]
   plots = []
-  for kind, title in (('counts', 'images'), ('rates', 'share of the true class')):
+  for kind, title in (('counts', 'images'), ('rates', '% of the true class')):
     figure = _matrix(rates, text[kind], names, support[:, 0])
-    alt = f'Confusion matrix of {split}, {title}. Diagonal as share of the true class: '
+    alt = f'Confusion matrix of {split}, {title}. Found of every class: '
     alt += figures.describe(names, recall) + '.'
     plots.append(Plot(f'confusion_{kind}_{split}', f'Confusion matrix, {title}', alt, figure))
   return plots
@@ -45,13 +40,14 @@ def _matrix(rates: np.ndarray, text: list[list[str]], names: Sequence[str], supp
   size = len(names)
   longest = max(len(figures.shorten(name)) for name in names)
   slanted = size > 5 or longest > 5
-  figure, axes = figures.new_figure(4.3 if longest < 8 else 4.0, equal=True)
+  figure, axes = figures.new_figure(3.75 if longest < 8 else 4.0, equal=True)
   axes.grid(False)
   axes.imshow(np.nan_to_num(rates), cmap='Blues', vmin=0, vmax=1)
-  font = 10 if size <= 4 else 8.6 if size <= 7 else 7.6 if size <= 9 else 6
+  font = 10.5 if size <= 4 else 9.4 if size <= 7 else 8.4 if size <= 9 else 6
   for row in range(size):
     for column in range(size):
-      colour = 'white' if rates[row, column] > 0.55 else figures.INK
+      rate = rates[row, column]
+      colour = 'white' if rate > 0.55 else figures.INK if rate > 0 else '#7B8794'
       axes.text(
         column, row, text[row][column], ha='center', va='center', color=colour, fontsize=font
       )
@@ -72,11 +68,14 @@ def _matrix(rates: np.ndarray, text: list[list[str]], names: Sequence[str], supp
 
 def curve_plots(predictions: Predictions, split: str) -> list[Plot]:
   """ROC and precision-recall curves, every class against the rest (binary: the positive class)."""
-  roc_figure, roc_axes = figures.new_figure(5.0, equal=True)
-  pr_figure, pr_axes = figures.new_figure(5.0, equal=True)
+  # Here, because scikit-learn would add seconds to the start of every command.
+  from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_curve
+
+  roc_figure, roc_axes = figures.new_figure(4.7, equal=True)
+  pr_figure, pr_axes = figures.new_figure(4.7, equal=True)
   names = predictions.class_names
   roc_axes.plot([0, 1], [0, 1], color='#7B8794', linewidth=1, linestyle=(0, (2, 2)), label='chance')
-  pr_axes.plot([], [], color='#7B8794', linewidth=1, linestyle=':', label='prevalence = chance')
+  pr_axes.plot([], [], color='#7B8794', linewidth=1, linestyle=':', label='prevalence')
   told = []
   for index in [1] if len(names) == 2 else range(len(names)):
     truth, score = predictions.labels == index, predictions.probabilities[:, index]
@@ -89,7 +88,7 @@ def curve_plots(predictions: Predictions, split: str) -> list[Plot]:
     area = auc(false_positive, true_positive)
     average = average_precision_score(truth, score)
     _line(roc_axes, false_positive, true_positive, f'{name} {area:.3f}', look)
-    _line(pr_axes, recall, precision, f'{name} {average:.3f}', look, step=True)
+    _line(pr_axes, *_staircase(recall, precision), f'{name} {average:.3f}', look, step=True)
     pr_axes.axhline(truth.mean(), color=look['color'], linewidth=0.9, linestyle=':', alpha=0.8)
     told.append(f'{names[index]} AUC {area:.3f}, average precision {average:.3f}')
   for figure, axes in ((roc_figure, roc_axes), (pr_figure, pr_axes)):
@@ -101,18 +100,23 @@ def curve_plots(predictions: Predictions, split: str) -> list[Plot]:
   pr_axes.set_xlabel('recall (sensitivity)')
   pr_axes.set_ylabel('precision')
   alt = f'{split}: ' + '; '.join(told) + '.'
+  area = 'Legend: area under the curve. Dotted: guessing.'
+  height = 'Legend: average precision. Dotted: prevalence (guessing).'
+  precision = 'Precision-recall curves'
   return [
-    Plot(
-      f'roc_{split}', 'ROC curves', f'ROC curves, {alt}', roc_figure, 'The legend gives the area.'
-    ),
-    Plot(
-      f'precision_recall_{split}',
-      'Precision-recall curves',
-      f'Precision-recall curves, {alt}',
-      pr_figure,
-      'The legend gives the average precision; dotted lines are what guessing would reach.',
-    ),
+    Plot(f'roc_{split}', 'ROC curves', f'ROC curves, {alt}', roc_figure, area),
+    Plot(f'precision_recall_{split}', precision, f'{precision}, {alt}', pr_figure, height),
   ]
+
+
+def _staircase(recall: np.ndarray, precision: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """The steps whose area is the average precision, from recall 1 down to 0.
+
+  Thresholds that find nothing new only lower the precision; they add no area and are left out.
+  """
+  steps = recall[:-1] > recall[1:]
+  kept, height = recall[:-1][steps], precision[:-1][steps]
+  return np.append(kept, 0.0), np.append(height, height[-1])
 
 
 def _line(axes, x: np.ndarray, y: np.ndarray, label: str, look: dict, step: bool = False) -> None:

@@ -66,7 +66,7 @@ def training_plots(run: Run) -> list[Plot]:
 def _recall_plot(
   kind: str, records: list[dict[str, Any]], names: Sequence[str], best: tuple[float, str] | None
 ) -> Plot | None:
-  figure, axes = figures.new_figure(3.7)
+  figure, axes = figures.new_figure(3.5)
   drawn = [
     _draw(
       axes,

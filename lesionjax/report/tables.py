@@ -73,11 +73,12 @@ def strip(value: float, low: float, high: float, start: float = 0.0) -> dict[str
   return {'left': place(low), 'width': round(place(high) - place(low), 2), 'point': place(value)}
 
 
-def overall_rows(run: Run) -> tuple[list[str], list[dict[str, Any]]]:
+def overall_rows(run: Run) -> tuple[list[tuple[str, str]], list[dict[str, Any]]]:
   """Metrics that are not of one class, for every evaluated split and per lesion.
 
   Returns:
-    Column titles, and rows {'name', 'cells'}; what a later version adds comes last.
+    Columns as (title, n), and rows {'name', 'cells'}; what a later version adds comes last. A cell
+    tells its n only where it is not the column's.
   """
   splits = sorted(run.splits, key=lambda name: name != 'validation')
   columns = [
@@ -86,23 +87,31 @@ def overall_rows(run: Run) -> tuple[list[str], list[dict[str, Any]]]:
   named = [name for split in columns for name in run.metrics[split] if '/' not in name]
   order = [name for name in _OVERALL if name in named]
   order += sorted(set(named) - set(order))
+  sizes = {split: cell(run.metrics[split].get('accuracy'))['n'] for split in columns}
   rows = []
   for name in order:
-    cells = [cell(run.metrics[split].get(name)) for split in columns]
+    cells = [_without(cell(run.metrics[split].get(name)), sizes[split]) for split in columns]
     rows.append({'name': _OVERALL.get(name, name.replace('_', ' ')), 'cells': cells})
-  return [column.replace('_', ' ') for column in columns], rows
+  return [(column.replace('_', ' '), sizes[column]) for column in columns], rows
 
 
 def class_rows(run: Run, split: str) -> list[dict[str, Any]]:
-  """One row a class: support and every per-class metric of a split."""
+  """One row a class: support and every per-class metric of a split.
+
+  A cell tells its n only where it is not the support.
+  """
   metrics = run.metrics.get(split, {})
   rows = []
   for index, name in enumerate(run.class_names):
     support = number((metrics.get(f'support/{name}') or {}).get('value'))
-    cells = [cell(metrics.get(f'{kind}/{name}')) for kind in PER_CLASS]
     told = 'not measured' if math.isnan(support) else f'{support:,.0f}'
+    cells = [_without(cell(metrics.get(f'{kind}/{name}')), told) for kind in PER_CLASS]
     rows.append({'name': name, 'colour': class_colour(index), 'support': told, 'cells': cells})
   return rows
+
+
+def _without(told: dict[str, Any], n: str) -> dict[str, Any]:
+  return told | {'n': '' if told['n'] == n else told['n']}
 
 
 def config_sections(config: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -14,10 +14,14 @@ _TILES = (
   ('macro_auc', 'Macro AUC', 0.5, 'colour_baseline_auc', 'colour baseline'),
   ('balanced_accuracy', 'Balanced accuracy', 0.0, 'chance', 'chance'),
   ('accuracy', 'Accuracy', 0.0, 'majority_accuracy', 'always the most frequent class'),
+  ('sensitivity', 'Sensitivity', 0.0, '', ''),
+  ('specificity', 'Specificity', 0.0, '', ''),
   ('macro_f1', 'Macro F1', 0.0, '', ''),
   ('colour_baseline_auc', 'Colour baseline, macro AUC', 0.5, '', ''),
   ('majority_accuracy', 'Always the most frequent class, accuracy', 0.0, '', ''),
 )
+
+_OPTIONAL = ('sensitivity', 'specificity', 'macro_f1')
 
 Metrics = Mapping[str, Mapping[str, Any]]
 
@@ -34,7 +38,7 @@ def tiles(run: Run, split: str) -> list[dict[str, Any]]:
   found = []
   for name, title, start, reference, words in _TILES:
     entry = metrics.get(name)
-    if entry is None and name == 'macro_f1':
+    if entry is None and name in _OPTIONAL:
       continue
     value, low, high = (number((entry or {}).get(key)) for key in ('value', 'low', 'high'))
     line = number((chance if reference == 'chance' else metrics.get(reference, {})).get('value'))
