@@ -96,7 +96,7 @@ def light_field(side_px: int, rng: np.random.Generator) -> np.ndarray:
   distance = np.sqrt((line[:, None] - shift[0]) ** 2 + (line[None, :] - shift[1]) ** 2)
   fall = rng.uniform(0.0, 0.5) * np.clip(distance - np.float32(0.4), 0, None) ** 2 * 4
   field = np.exp(-fall).astype(np.float32)
-  if rng.random() < 0.18:
-    radius, soft = rng.uniform(0.53, 0.62), rng.uniform(0.01, 0.06)
+  if rng.random() < 0.14:
+    radius, soft = rng.uniform(0.55, 0.68), rng.uniform(0.01, 0.08)
     field *= np.clip((radius - distance) / soft + 0.5, 0.03, 1).astype(np.float32)
   return field

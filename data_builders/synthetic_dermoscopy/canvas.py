@@ -33,9 +33,9 @@ class Canvas:
     self.x, self.y = _grid(side_px)
     self.size_px = self.x.shape[0]
     self.rng = rng
-    self.melanin = np.zeros(self.x.shape, np.float32)
-    self.blood = np.zeros(self.x.shape, np.float32)
-    self._overlays: list[tuple[np.ndarray, np.ndarray]] = []
+    self.melanin: np.ndarray = np.zeros(self.x.shape, np.float32)
+    self.blood: np.ndarray = np.zeros(self.x.shape, np.float32)
+    self._overlays: list[tuple[np.ndarray, tuple[float, float, float]]] = []
 
   def noise(self, scale: float, octaves: int = 1) -> np.ndarray:
     """Draws smooth noise of unit variance whose bumps are about `scale` image sides wide."""
@@ -50,17 +50,19 @@ class Canvas:
 
   def cover(self, alpha: np.ndarray, rgb: tuple[float, float, float]) -> None:
     """Lays an opaque colour (sRGB, [0, 1]) over everything below, `alpha` [H, W] in [0, 1]."""
-    self._overlays.append((alpha, np.array(rgb, np.float32)))
+    self._overlays.append((np.minimum(alpha, 1), rgb))
 
   def density(self, skin_rgb: np.ndarray) -> np.ndarray:
     """Returns the optical density relative to the skin, float32 [H, W, 3]."""
-    layers = cv2.merge([self.melanin, self.blood])
-    out = cv2.transform(layers, np.stack([colour.MELANIN, colour.BLOOD], axis=1))
-    for alpha, rgb in self._overlays:
-      target = -np.log(rgb / skin_rgb.astype(np.float32))
-      alpha = np.minimum(alpha, 1)[..., None]
-      out += alpha * (target - out)
-    return out
+    planes = []
+    for channel in range(3):
+      plane = self.melanin * colour.MELANIN[channel] + self.blood * colour.BLOOD[channel]
+      for alpha, rgb in self._overlays:
+        # A white scar on dark skin is less white than one on light skin.
+        target = np.float32(-np.log(0.7 * rgb[channel] / skin_rgb[channel] + 0.3))
+        plane += alpha * (target - plane)
+      planes.append(plane)
+    return cv2.merge(planes)
 
   def discs(
     self,

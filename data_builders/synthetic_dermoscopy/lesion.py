@@ -39,5 +39,11 @@ def draw_lesion(label: int, ita_deg: float, seed: int, side_px: int) -> Lesion:
   lab = colour.skin_lab(ita_deg, rng)
   canvas = Canvas(side_px, rng)
   skin.draw_skin(canvas, ita_deg)
+  inked = canvas.melanin, canvas.blood
+  canvas.melanin, canvas.blood = np.zeros_like(inked[0]), np.zeros_like(inked[1])
   outline = classes.RECIPES[CLASS_NAMES[label]](canvas)
+  # Nothing grown is even: mottle the lesion as finely as the picture can show.
+  mottle = np.float32(1) + np.float32(rng.uniform(0.06, 0.16)) * canvas.noise(0.022, 2)
+  canvas.melanin = inked[0] + canvas.melanin * mottle
+  canvas.blood = inked[1] + canvas.blood * mottle
   return Lesion(canvas.density(colour.lab_to_rgb(lab)), outline.inside, lab)

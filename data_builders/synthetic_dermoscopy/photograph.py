@@ -37,26 +37,32 @@ def take_photograph(lesion: Lesion, seed: int, side_px: int) -> Picture:
   density, inside = _pose(lesion, rng, side_px)
   lab = colour.relight(lesion.skin_lab, rng)
   skin_rgb = colour.lab_to_rgb(lab).astype(np.float32)
-  contrast = np.float32(rng.uniform(0.75, 1.2))
+  contrast = rng.uniform(0.75, 1.2)
   if rng.random() < 0.35:
     density = cv2.GaussianBlur(density, (0, 0), rng.uniform(0.001, 0.004) * side_px + 0.05)
-  clean = cv2.exp(density * -contrast)
-  clean *= skin_rgb
-  row, column = (int(v) for v in rng.integers(0, 512 - side_px, 2)) if side_px < 512 else (0, 0)
+  to_log = np.column_stack([np.eye(3) * -contrast, np.log(skin_rgb)])
+  clean = cv2.exp(cv2.transform(density, to_log.astype(np.float32)))
+  row, column = (int(v) for v in rng.integers(0, fields.GRAIN_PX - side_px, 2))
   grain = fields.grain_tile()[row : row + side_px, column : column + side_px]
-  clean *= 1 + grain * np.float32(rng.uniform(0.008, 0.025))
+  clean = cv2.scaleAdd(cv2.multiply(clean, grain), rng.uniform(0.008, 0.025), clean)
   if rng.random() < 0.2:
     artefacts.draw_gel(clean, rng)
   if rng.random() < 0.15:
     artefacts.draw_ruler(clean, rng)
-  light = artefacts.light_field(side_px, rng)[..., None]
+  light = artefacts.light_field(side_px, rng)
   alpha, hair_rgb = artefacts.draw_hairs(side_px, rng)
-  hairy = clean + alpha[..., None] * (hair_rgb - clean)
+  image_without_hair = _to_uint8(cv2.multiply(clean, cv2.merge([light] * 3)))
+  image = image_without_hair.copy()
+  hair = alpha > 0
+  if hair.any():
+    skin, share = clean[hair], alpha[hair][:, None]
+    hairy = (skin + share * (hair_rgb - skin)) * light[hair][:, None]
+    image[hair] = _to_uint8(hairy)
   return Picture(
-    image=_to_uint8(hairy * light),
-    image_without_hair=_to_uint8(clean * light),
+    image=image,
+    image_without_hair=image_without_hair,
     mask=(inside >= 0.5).astype(np.uint8),
-    hair_mask=(alpha > 0).astype(np.uint8),
+    hair_mask=hair.astype(np.uint8),
   )
 
 
@@ -73,8 +79,8 @@ def _pose(lesion: Lesion, rng: np.random.Generator, side_px: int) -> tuple[np.nd
 
 
 def _to_uint8(image: np.ndarray) -> np.ndarray:
-  """Rounds [0, 1] to 0..255 and clips."""
-  return cv2.convertScaleAbs(np.maximum(image, 0), alpha=255)
+  """Rounds values from 0 to 1, none of them negative, to 0..255; clips what is brighter."""
+  return cv2.convertScaleAbs(image, alpha=255)
 
 
 def draw_records(shots: list[Photograph], side_px: int) -> list[dict[str, bytes]]:
@@ -93,10 +99,14 @@ def draw_records(shots: list[Photograph], side_px: int) -> list[dict[str, bytes]
   records = []
   for shot in shots:
     picture = take_photograph(lesion, shot.photograph_seed, side_px)
+    clean = _encode('.jpg', cv2.cvtColor(picture.image_without_hair, cv2.COLOR_RGB2BGR))
+    hairy = clean
+    if picture.hair_mask.any():
+      hairy = _encode('.jpg', cv2.cvtColor(picture.image, cv2.COLOR_RGB2BGR))
     records.append(
       {
-        'image': _encode('.jpg', picture.image[..., ::-1]),
-        'image_without_hair': _encode('.jpg', picture.image_without_hair[..., ::-1]),
+        'image': hairy,
+        'image_without_hair': clean,
         'mask': _encode('.png', picture.mask * 255),
         'hair_mask': _encode('.png', picture.hair_mask * 255),
       }

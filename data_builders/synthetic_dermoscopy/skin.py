@@ -17,14 +17,14 @@ def draw_skin(canvas: Canvas, ita_deg: float) -> None:
   """
   rng = canvas.rng
   darkness = float(np.interp(ita_deg, [-50, 60], [1, 0]))
-  canvas.melanin += np.float32(0.03 + 0.05 * darkness) * canvas.noise(0.16, 3)
-  canvas.blood += np.float32(rng.uniform(0.02, 0.07)) * canvas.noise(0.09, 3)
+  canvas.melanin += np.float32(0.012 + 0.03 * darkness) * canvas.noise(0.14, 3)
+  canvas.blood += np.float32(rng.uniform(0.008, 0.03)) * canvas.noise(0.06, 3)
   furrows = structures.honeycomb(canvas, rng.uniform(0.035, 0.06), 0.9)
   lines = fields.smoothstep(0.16, 0.0, furrows)
-  canvas.melanin += np.float32(rng.uniform(0.02, 0.05) + 0.09 * darkness) * (lines - 0.3)
+  canvas.melanin += np.float32(rng.uniform(0.015, 0.04) + 0.06 * darkness) * (lines - 0.3)
   if rng.random() < 0.3 * (1 - darkness):
-    spots = fields.smoothstep(1.3, 2.3, canvas.noise(0.035) + 0.5 * canvas.noise(0.2))
-    canvas.melanin += np.float32(rng.uniform(0.15, 0.35)) * spots
+    spots = fields.smoothstep(0.8, 3.2, canvas.noise(0.028) + 0.7 * canvas.noise(0.2))
+    canvas.melanin += np.float32(rng.uniform(0.12, 0.3)) * spots
   if rng.random() < 0.25:
     count = int(rng.integers(25, 60))
     at = rng.uniform(-0.6, 0.6, (count, 2))

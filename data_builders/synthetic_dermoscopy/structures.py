@@ -30,7 +30,7 @@ def network(canvas: Canvas, cell: float, irregularity: float, thickness: float) 
 def honeycomb(canvas: Canvas, cell: float, irregularity: float) -> np.ndarray:
   """Returns the distance to the nearest wall of a warped honeycomb, in cells; float32 [H, W]."""
   tile = fields.honeycomb_tile(round(0.08 + 0.34 * irregularity, 1))
-  bend = cell * (0.25 + 0.5 * irregularity)
+  bend = cell * (0.12 + 0.4 * irregularity)
   x = canvas.x + np.float32(bend) * canvas.noise(4 * cell)
   y = canvas.y + np.float32(bend) * canvas.noise(4 * cell)
   return fields.sample_tile(tile, x, y, cell, canvas.rng)
@@ -86,7 +86,7 @@ def arborising_vessels(canvas: Canvas, outline: Outline, trunks: int, width: flo
 
   def grow(start: np.ndarray, heading: float, thickness: float, length: float, depth: int) -> None:
     steps = 7
-    turns = heading + np.cumsum(rng.normal(0, 0.2, steps))
+    turns = heading + np.cumsum(rng.normal(0, 0.3, steps))
     moves = np.stack([np.cos(turns), np.sin(turns)], axis=1) * (length / steps)
     points = np.concatenate([start[None], start + np.cumsum(moves, axis=0)])
     for part in range(3):
@@ -105,7 +105,7 @@ def arborising_vessels(canvas: Canvas, outline: Outline, trunks: int, width: flo
     start = np.array([np.cos(angle), np.sin(angle)]) * outline.radius * rng.uniform(0.8, 1.05)
     heading = angle + np.pi + rng.normal(0, 0.3)
     grow(start, heading, width, outline.radius * rng.uniform(0.8, 1.1), 3)
-  return canvas.curves(lines, blur=0.0025)
+  return canvas.curves(lines, blur=0.003)
 
 
 def hairpin_vessels(
@@ -121,9 +121,9 @@ def hairpin_vessels(
   for point in at:
     angle = np.arctan2(point[1], point[0]) + rng.normal(0, 0.35)
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    lines.append((point - loop @ turn * size * rng.uniform(0.7, 1.2), 0.008))
+    lines.append((point - loop @ turn * size * rng.uniform(0.6, 1.2), 0.0065))
   halos = canvas.discs(at, np.full(len(at), size * 0.85), blur=0.008)
-  return canvas.curves(lines, blur=0.002), halos
+  return canvas.curves(lines, blur=0.003), halos
 
 
 def streaks(
@@ -133,18 +133,18 @@ def streaks(
   rng = canvas.rng
   shapes = []
   for angle in centre + rng.uniform(-spread, spread, count):
-    start, stop = outline.radius * 0.7, outline.radius * rng.uniform(1.15, 1.5)
+    start, stop = outline.radius * 0.7, outline.radius * rng.uniform(1.0, 1.3)
     along = np.array([np.cos(angle), np.sin(angle)])
     across = np.array([-along[1], along[0]])
-    tip = along * stop + across * rng.normal(0, 0.012)
-    root, knob = rng.uniform(0.008, 0.013), rng.uniform(0.007, 0.014)
+    tip = along * stop + across * rng.normal(0, 0.02)
+    root, knob = rng.uniform(0.009, 0.018), rng.uniform(0.003, 0.008)
     shapes.append(
       np.array(
         [along * start + across * root, tip + across * knob * 0.7, tip + along * knob,
          tip - across * knob * 0.7, along * start - across * root]
       )
     )  # fmt: skip
-  return canvas.polygons(shapes, blur=0.004)
+  return canvas.polygons(shapes, blur=0.005)
 
 
 def blob(canvas: Canvas, centre: np.ndarray, radius: float, roughness: float) -> np.ndarray:
@@ -152,7 +152,7 @@ def blob(canvas: Canvas, centre: np.ndarray, radius: float, roughness: float) ->
   dx, dy = canvas.x - np.float32(centre[0]), canvas.y - np.float32(centre[1])
   level = 1 - np.sqrt(dx * dx + dy * dy) * np.float32(1 / radius)
   level += np.float32(roughness) * canvas.noise(radius * 0.6, 2)
-  return fields.smoothstep(-0.05, 0.25, level)
+  return fields.smoothstep(-0.1, 0.45, level)
 
 
 def polar(angle: float, distance: float) -> np.ndarray:
