@@ -52,7 +52,6 @@ _STYLE: Any = {
   'lines.linewidth': 1.7,
   'svg.fonttype': 'path',
 }
-_MAX_NAME = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,9 +106,9 @@ def class_line(index: int) -> dict[str, Any]:
   return {'color': class_colour(index), 'linestyle': dashes[min(turn, 2)]}
 
 
-def shorten(name: str) -> str:
-  """A class name that fits beside an axis."""
-  return name if len(name) <= _MAX_NAME else name[: _MAX_NAME - 3] + '...'
+def shorten(name: str, size: int = 16) -> str:
+  """A class name of at most `size` characters, to fit beside an axis."""
+  return name if len(name) <= size else name[: size - 3] + '...'
 
 
 def add_legend(figure: Figure, axes: Axes) -> None:

@@ -38,9 +38,11 @@ def confusion_plots(predictions: Predictions, split: str) -> list[Plot]:
 
 def _matrix(rates: np.ndarray, text: list[list[str]], names: Sequence[str], support: np.ndarray):
   size = len(names)
-  longest = max(len(figures.shorten(name)) for name in names)
-  slanted = size > 5 or longest > 5
-  figure, axes = figures.new_figure(3.75 if longest < 8 else 4.0, equal=True)
+  short = [figures.shorten(name, 12) for name in names]
+  longest = max(map(len, short))
+  slanted = size > 5 or size * longest > 28
+  gap = ' ' if longest < 8 else '\n'
+  figure, axes = figures.new_figure(3.75, equal=True)
   axes.grid(False)
   axes.imshow(np.nan_to_num(rates), cmap='Blues', vmin=0, vmax=1)
   font = 10.5 if size <= 4 else 9.4 if size <= 7 else 8.4 if size <= 9 else 6
@@ -51,10 +53,11 @@ def _matrix(rates: np.ndarray, text: list[list[str]], names: Sequence[str], supp
       axes.text(
         column, row, text[row][column], ha='center', va='center', color=colour, fontsize=font
       )
-  short = [figures.shorten(name) for name in names]
   turn = {'rotation': 45, 'ha': 'right', 'rotation_mode': 'anchor'} if slanted else {}
   axes.set_xticks(range(size), short, **turn)
-  axes.set_yticks(range(size), [f'{name} (n={n})' for name, n in zip(short, support, strict=True)])
+  axes.set_yticks(
+    range(size), [f'{name}{gap}(n={n})' for name, n in zip(short, support, strict=True)]
+  )
   axes.set_xticks(np.arange(size + 1) - 0.5, minor=True)
   axes.set_yticks(np.arange(size + 1) - 0.5, minor=True)
   axes.grid(which='minor', color='white', linewidth=1.2)

@@ -97,7 +97,7 @@ def _draw(axes: Axes, records: list[dict[str, Any]], key: str, look: dict[str, A
 
 def _finish(axes: Axes, best: tuple[float, str] | None, unit: str, share: bool) -> None:
   if best:
-    label = f'best epoch ({best[0]:g})'
+    label = f'best ({best[0]:g})'
     axes.axvline(best[0], color='#7B8794', linewidth=1, linestyle=(0, (2, 2)), label=label)
   axes.set_xlabel('epoch')
   axes.set_ylabel(unit)

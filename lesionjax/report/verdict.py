@@ -35,6 +35,7 @@ def tiles(run: Run, split: str) -> list[dict[str, Any]]:
   """
   metrics, lesions = run.metrics.get(split, {}), run.metrics.get(split + PER_LESION, {})
   chance = {'value': 1 / max(len(run.class_names), 1)}
+  binary = len(run.class_names) == 2
   found = []
   for name, title, start, reference, words in _TILES:
     entry = metrics.get(name)
@@ -48,7 +49,7 @@ def tiles(run: Run, split: str) -> list[dict[str, Any]]:
       mark = {'point': place['point'] if place else 0, 'text': f'{words} {line:.3f}'}
     found.append(
       {
-        'title': title,
+        'title': title.replace('Macro AUC', 'AUC') if binary else title,
         'cell': cell(entry),
         'lesion': cell(lesions[name]) if name in lesions else None,
         'strip': strip(value, low, high, start),
@@ -108,7 +109,8 @@ def _size(run: Run, split: str) -> str:
   text = f'{images:,} images of {groups:,} lesions or patients in the {split} split'
   if entry is None or math.isnan(number(entry.get('value'))):
     return f'Evaluated on {text}; the area under the ROC curve is undefined there.'
-  return f'On {text}, the macro area under the ROC curve is {_told(entry)}.'
+  macro = '' if len(run.class_names) == 2 else 'macro '
+  return f'On {text}, the {macro}area under the ROC curve is {_told(entry)}.'
 
 
 def _colour(metrics: Metrics, outcome: str) -> str:
