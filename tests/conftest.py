@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib.util
 import os
 import pathlib
+from typing import TYPE_CHECKING
 
 import pytest
-from ml_collections import ConfigDict
 from absl import flags
+
+if TYPE_CHECKING:  # not a base dependency, see below
+  from ml_collections import ConfigDict
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
 

@@ -62,8 +62,9 @@ def add(
   content = {key: _read(epath.Path(run) / f'{key}.json') for key in _PARTS}
   config = content['config']
   protocol = protocol or config.get('protocol', '')
-  _check(read_claims(root), content, system, protocol, split)
-  row = _row(read_claims(root)[system]['rows'], system, row)
+  claims = read_claims(root)
+  _check(claims, content, system, protocol, split)
+  row = _row(claims[system], system, row, content['data'].get('name', ''))
   name = name or f'{system}-{row}-{protocol}-seed{config.get("seed", 0)}'
   if not re.fullmatch(r'[\w.-]+', name) or name == 'claims':
     raise UserError(f'--name={name} is no file name: use letters, digits, "-", "_" and ".".')
@@ -164,11 +165,18 @@ def _check(
     raise UserError(f'--split={split} is not in metrics.json: {", ".join(content["metrics"])} are.')
 
 
-def _row(rows: dict[str, Any], system: str, row: str) -> str:
+def _row(claim: dict[str, Any], system: str, row: str, dataset: str) -> str:
+  rows = claim['rows']
   if not row and len(rows) == 1:
-    return next(iter(rows))
+    row = next(iter(rows))
   if row not in rows:
     raise UserError(f'--row={row} is not a row of {system}: it has {", ".join(rows)}.')
+  expected = rows[row].get('dataset', claim['dataset'])
+  if dataset != expected:
+    raise UserError(
+      f'The run was scored on {dataset}, but the row {row} of {system} is about {expected}: add it '
+      'to another row, or give claims.json a row of its own for it.'
+    )
   return row
 
 

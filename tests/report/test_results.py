@@ -10,14 +10,21 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
 CLAIMS = {
   'text': {
+    'dataset': 'ham10000',
     'headline': ['only', 'accuracy'],
     'rows': {'only': {'label': 'a|b', 'claimed': {'accuracy': 0.7, 'recall/mel': '> 0.9'}}},
   },
   'ours': {
+    'dataset': 'ham10000',
     'headline': ['one', 'macro_auc'],
     'rows': {
       'one': {'label': 'One', 'claimed': {}, 'show': ['macro_auc']},
-      'two': {'label': 'Two', 'claimed': {}, 'show': ['macro_auc', 'macro_f1']},
+      'two': {
+        'dataset': 'isic2020',
+        'label': 'Two',
+        'claimed': {},
+        'show': ['macro_auc', 'macro_f1'],
+      },
     },
   },
 }
@@ -154,6 +161,7 @@ def test_check_fails_on_drift_and_writes_nothing(repository, make_run, capsys):
     ({'system': 'txet'}, '--system=txet is not one of text, ours'),
     ({'system': 'ours'}, '--row= is not a row of ours: it has one, two'),
     ({'system': 'ours', 'row': 'three'}, '--row=three'),
+    ({'system': 'ours', 'row': 'two'}, 'was scored on ham10000, but the row two of ours is about'),
     ({'system': 'text', 'protocol': 'loose'}, '--protocol=loose is not one of'),
     ({'system': 'text', 'protocol': 'published'}, 'says protocol=rigorous'),
     ({'system': 'text', 'split': 'tset'}, '--split=tset is not in metrics.json: test are'),
@@ -196,6 +204,7 @@ def test_the_committed_claims_are_complete():
   page = (REPOSITORY / 'docs' / 'results.md').read_text()
   for name, claim in claims.items():
     assert f'<!-- results:begin {name} -->' in page
+    assert claim['dataset'].islower()
     row, metric = claim['headline']
     entry = claim['rows'][row]
     assert metric in entry['claimed'] or metric in entry['show']
