@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -67,6 +68,7 @@ def draw_mel(canvas: Canvas) -> Outline:
   if rng.random() < 0.45:
     fingers = st.streaks(canvas, outline, side, 0.9, int(rng.integers(6, 14)))
     body = np.maximum(body, rng.uniform(0.6, 0.9) * fingers)
+    outline = dataclasses.replace(outline, inside=np.maximum(outline.inside, fingers))
   at = st.scatter(canvas, outline, int(rng.integers(6, 26)), (0.1, 0.98))
   body += 0.45 * canvas.discs(at, rng.uniform(0.004, 0.013, len(at)), blur=0.004)
   canvas.stain(body, ink)
