@@ -101,8 +101,9 @@ def class_counts(builder: tfds.core.DatasetBuilder, split: str) -> dict[str, int
   features: Any = builder.info.features
   names = features['label'].names
   encoded = [name for name, kind in features.items() if isinstance(kind, tfds.features.Image)]
-  source = builder.as_data_source(
-    split=split, decoders={name: tfds.decode.SkipDecoding() for name in encoded}
+  reader: Any = builder  # TFDS's decorator hides the arguments from the type checker.
+  source = reader.as_data_source(
+    split, decoders={name: tfds.decode.SkipDecoding() for name in encoded}
   )
   counts = dict.fromkeys(names, 0)
   for record in source:

@@ -64,7 +64,8 @@ class ArchiveBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
       super()._download_and_prepare(dl_manager, download_config)
 
   def _example_writer(self) -> tfds.core.ExampleWriter:
-    return _StableWriter(file_format=self.info.file_format)
+    file_format: Any = self.info.file_format  # Set by the time this is called.
+    return _StableWriter(file_format=file_format)
 
   def _shard_iterators_per_split(
     self, dl_manager: Any
@@ -106,7 +107,8 @@ class _StableWriter(tfds.core.ExampleWriter):
 
 
 def _in_order(record: bytes) -> bytes:
-  return tf_example_pb2.Example.FromString(record).SerializeToString(deterministic=True)
+  example_class: Any = tf_example_pb2.Example  # pyright: ignore[reportAttributeAccessIssue]
+  return example_class.FromString(record).SerializeToString(deterministic=True)
 
 
 def ordered_map(

@@ -46,6 +46,11 @@ def test_the_end_of_a_thumbnail_is_not_the_end_of_the_image():
     images.check_jpeg(with_thumbnail[:-9], 'x')
 
 
+def test_an_end_without_an_image_is_no_image():
+  with pytest.raises(UserError, match='truncated'):
+    images.check_jpeg(b'\xff\xd8\xff\xd9', 'x')
+
+
 @pytest.mark.parametrize(
   ('data', 'sentence'),
   [
