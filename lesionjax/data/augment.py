@@ -11,7 +11,8 @@ import jax.numpy as jnp
 
 from data_builders.errors import UserError
 from lesionjax.data.colour import GREY, colour_matrix
-from lesionjax.data.warp import BORDERS, compose_inverse, warp_affine
+from lesionjax.data.render import BORDERS, render
+from lesionjax.data.warp import compose_inverse
 
 _DRAWS = 16  # uniform numbers per image; each option has its own, so options do not disturb others
 
@@ -57,13 +58,13 @@ class AugmentOptions:
       value = getattr(self, name)
       if not 0 <= value <= most:
         raise UserError(f'augment.{name} is {value!r}; it must lie in 0..{most:g}.')
-    for name, most in _RANGES.items():
+    for name, (least, most) in _RANGES.items():
       low, high = getattr(self, name)
       object.__setattr__(self, name, (low, high))  # configs hold lists, which cannot be hashed
-      if not 0 < low <= high <= most:
+      if not least <= low <= high <= most:
         raise UserError(
-          f'augment.{name} is {(low, high)!r}; it must be two numbers with 0 < low <= high'
-          f'{"" if math.isinf(most) else f" <= {most:g}"}.'
+          f'augment.{name} is {(low, high)!r}; it must be two numbers with '
+          f'{least:g} <= low <= high <= {most:g}.'
         )
     if self.border not in BORDERS:
       raise UserError(f'augment.border is {self.border!r}; it must be one of {", ".join(BORDERS)}.')
@@ -100,7 +101,7 @@ _STRENGTHS = {
   'hue': 0.5,
   'noise_std': 1,
 }
-_RANGES = {'scale': math.inf, 'crop_area': 1, 'crop_aspect': math.inf}
+_RANGES = {'scale': (0.1, 10), 'crop_area': (0.01, 1), 'crop_aspect': (0.1, 10)}
 
 
 def augment(image: jax.Array, key: jax.Array, options: AugmentOptions) -> jax.Array:
@@ -110,41 +111,32 @@ def augment(image: jax.Array, key: jax.Array, options: AugmentOptions) -> jax.Ar
   over devices or processes.
 
   Args:
-    image: uint8 [B, H, W, C]; C = 3 for the colour options, else at most 4.
+    image: uint8 [B, H, W, C], C <= 3; C = 3 for the colour options.
     key: of this step.
     options: strengths, static.
 
   Returns:
     float32 [B, H, W, C] in [0, 1].
   """
-  keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(image.shape[0]))
-  return jax.vmap(lambda one, one_key: _augment_one(one, one_key, options))(image, keys)
+  batch, height, width, _ = image.shape
+  keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(batch))
+  draws = jax.vmap(lambda one: jax.random.uniform(one, (_DRAWS,)))(keys)
+  inverse = colour = None
+  if options.moves_pixels:
+    inverse = jax.vmap(lambda one: _draw_inverse(one, height, width, options))(draws[:, :12])
+  if options.changes_colour:
+    mean_grey = _mean_grey(image) if options.contrast else jnp.zeros(batch)
+    colour = jax.vmap(lambda one, grey: _draw_colour(one, grey, options))(draws[:, 12:], mean_grey)
+  result = render(image, inverse, colour, options.border)
+  if options.noise_std:
+    noise = jax.vmap(lambda one: jax.random.normal(jax.random.fold_in(one, 1), image.shape[1:]))
+    result = jnp.clip(result + options.noise_std * noise(keys), 0, 1)
+  return result
 
 
 def normalise(image: jax.Array, mean: Sequence[float], std: Sequence[float]) -> jax.Array:
   """(image - mean) / std per channel, for images in [0, 1]."""
   return (image - jnp.asarray(mean, jnp.float32)) / jnp.asarray(std, jnp.float32)
-
-
-def _augment_one(image: jax.Array, key: jax.Array, options: AugmentOptions) -> jax.Array:
-  draws = jax.random.uniform(key, (_DRAWS,))
-  if options.moves_pixels:
-    inverse = _draw_inverse(draws[:12], image.shape[0], image.shape[1], options)
-    channels = warp_affine(image, inverse, options.border)
-  else:
-    channels = [image[..., c].astype(jnp.float32) for c in range(image.shape[-1])]
-  # Times the reciprocal, as XLA would make of a division anyway, so that NumPy agrees to the bit.
-  channels = [channel * jnp.float32(1 / 255) for channel in channels]
-  if options.changes_colour:
-    matrix = _draw_colour(draws[12:], image, options)
-    channels = [
-      sum(matrix[row, c] * channels[c] for c in range(3)) + matrix[row, 3] for row in range(3)
-    ]
-  result = jnp.stack(channels, axis=-1)
-  if options.noise_std:
-    noise_key = jax.random.fold_in(key, 1)
-    result = result + options.noise_std * jax.random.normal(noise_key, image.shape)
-  return jnp.clip(result, 0.0, 1.0)
 
 
 def _draw_inverse(draws: jax.Array, height: int, width: int, options: AugmentOptions) -> jax.Array:
@@ -182,12 +174,8 @@ def _draw_inverse(draws: jax.Array, height: int, width: int, options: AugmentOpt
   )
 
 
-def _draw_colour(draws: jax.Array, image: jax.Array, options: AugmentOptions) -> jax.Array:
+def _draw_colour(draws: jax.Array, mean_grey: jax.Array, options: AugmentOptions) -> jax.Array:
   signed = 2 * draws - 1
-  mean_grey = jnp.float32(0)
-  if options.contrast:
-    mean_rgb = image.astype(jnp.float32).mean(axis=(0, 1)) / 255
-    mean_grey = sum(float(GREY[c]) * mean_rgb[c] for c in range(3))
   return colour_matrix(
     mean_grey,
     brightness=1 + options.brightness * signed[0],
@@ -195,3 +183,9 @@ def _draw_colour(draws: jax.Array, image: jax.Array, options: AugmentOptions) ->
     saturation=1 + options.saturation * signed[2],
     hue_rad=2 * math.pi * options.hue * signed[3],
   )
+
+
+def _mean_grey(image: jax.Array) -> jax.Array:
+  """Mean luma [B] in 0..1 of every fourth row and column, which is a pivot as good as any."""
+  mean_rgb = image[:, ::4, ::4].astype(jnp.float32).mean(axis=(1, 2)) * (1 / 255)
+  return (mean_rgb * jnp.asarray(GREY, jnp.float32)).sum(axis=-1)

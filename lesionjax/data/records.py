@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core import constants
 
 import data_builders  # noqa: F401  registers the project's builders with TFDS
 from data_builders.errors import UserError
+from lesionjax.data.columns import COLUMNS, one_line, read_columns, subset
 from lesionjax.data.decode import DecodeError, decode_image
-
-_COLUMNS = ('image_id', 'group_id', 'label', 'fold')
-_READ_AHEAD = 512  # records per read when scanning; ArrayRecord reads these in parallel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Split:
       record = self.source[int(index)]
       return self.image_features.deserialize_example_np(record, decoders=decoders)['image']
     except Exception as error:  # whatever the file format's reader raises
-      raise self._corrupt(index, f'the record cannot be read ({_one_line(error)})') from error
+      raise self._corrupt(index, f'the record cannot be read ({one_line(error)})') from error
 
   def decode(self, index: int, size_px: int) -> np.ndarray:
     """Record `index` as uint8 [size_px, size_px, 3], RGB.
@@ -70,8 +69,8 @@ class Split:
 
   def _corrupt(self, index: int, reason: str) -> UserError:
     return UserError(
-      f'Image {self.image_ids[index]!r} of {self.name} ({self.split}, record {index}) is damaged: '
-      f'{reason}; delete the prepared data set and build it again from the original files.'
+      f'Image {str(self.image_ids[index])!r} of {self.name} ({self.split}, record {index}) is '
+      f'damaged: {reason}; delete the prepared data set and build it again from the original files.'
     )
 
 
@@ -138,15 +137,15 @@ def provenance(name: str, data_dir: str | None = None) -> dict[str, Any]:
   }
 
 
-def _open_builder(name: str, data_dir: str | None) -> tfds.core.DatasetBuilder:
+def _open_builder(name: str, data_dir: str | None) -> Any:
   """The builder of a data set that is prepared in the right format, or a UserError."""
-  where = data_dir or str(tfds.core.constants.DATA_DIR)
+  where = data_dir or str(constants.DATA_DIR)
   command = f'python -m data_builders.build {name} --data_dir={where}'
   try:
-    builder = tfds.builder(name, data_dir=data_dir, file_format='array_record')
+    builder: Any = tfds.builder(name, data_dir=data_dir, file_format='array_record')
   except (tfds.core.DatasetNotFoundError, ValueError, RuntimeError) as error:
     raise UserError(
-      f'Data set {name!r} is unknown to TFDS and not prepared in {where} ({_one_line(error)}); '
+      f'Data set {name!r} is unknown to TFDS and not prepared in {where} ({one_line(error)}); '
       f'check its name and configuration or build it with `{command}`.'
     ) from error
   if not builder.data_path.exists():
@@ -162,14 +161,14 @@ def _open_builder(name: str, data_dir: str | None) -> tfds.core.DatasetBuilder:
   return builder
 
 
-def _read_split(builder: tfds.core.DatasetBuilder, split: str) -> Split:
+def _read_split(builder: Any, split: str) -> Split:
   info = builder.info
   name = info.full_name.rsplit('/', 1)[0]
-  missing = [key for key in ('image', *_COLUMNS) if key not in info.features]
+  missing = [key for key in ('image', *COLUMNS) if key not in info.features]
   if missing:
     raise UserError(
       f'Data set {name!r} has no feature {missing[0]!r}; the records must hold '
-      f"{', '.join(('image', *_COLUMNS))}, as the project's builders write them."
+      f"{', '.join(('image', *COLUMNS))}, as the project's builders write them."
     )
   base_name = re.split(r'[\[+]', split)[0]
   if base_name not in info.splits:
@@ -178,39 +177,15 @@ def _read_split(builder: tfds.core.DatasetBuilder, split: str) -> Split:
     )
   raw = tfds.decode.DeserializeMethod.RAW_BYTES
   source = builder.as_data_source(split, deserialize_method=raw)
-  columns = _read_columns(source, info.features, name)
+  columns = read_columns(builder, split, source)
   return Split(
     name=name,
     split=split,
     class_names=tuple(info.features['label'].names),
-    labels=np.array(columns['label'], np.int32),
-    image_ids=np.array([value.decode() for value in columns['image_id']]),
-    group_ids=np.array([value.decode() for value in columns['group_id']]),
-    folds=np.array(columns['fold'], np.int32),
+    labels=columns['label'],
+    image_ids=columns['image_id'],
+    group_ids=columns['group_id'],
+    folds=columns['fold'],
     source=source,
-    image_features=tfds.features.FeaturesDict({'image': info.features['image']}),
+    image_features=subset(info.features, ('image',)),
   )
-
-
-def _read_columns(source: Any, features: Any, name: str) -> dict[str, list[Any]]:
-  """Every record's small features; images and masks are skipped unparsed."""
-  small = tfds.features.FeaturesDict({key: features[key] for key in _COLUMNS})
-  columns: dict[str, list[Any]] = {key: [] for key in _COLUMNS}
-  for start in range(0, len(source), _READ_AHEAD):
-    try:
-      records = source.__getitems__(list(range(start, min(start + _READ_AHEAD, len(source)))))
-      rows = [small.deserialize_example_np(record) for record in records]
-    except Exception as error:  # whatever the file format's reader raises
-      raise UserError(
-        f'Records {start} to {start + _READ_AHEAD - 1} of {name} cannot be read '
-        f'({_one_line(error)}); delete the prepared data set and build it again.'
-      ) from error
-    for row in rows:
-      for key in _COLUMNS:
-        columns[key].append(row[key])
-  return columns
-
-
-def _one_line(error: Exception) -> str:
-  text = ' '.join(str(error).split())
-  return text if len(text) <= 160 else text[:157] + '...'

@@ -139,19 +139,19 @@ class _Batches:
   def __len__(self) -> int:
     return self._length
 
-  def __getitem__(self, step: Any) -> Batch:
-    start = int(step) * self._batch_size + self._offset
+  def __getitem__(self, index: Any) -> Batch:
+    start = int(index) * self._batch_size + self._offset
     positions = range(start, start + self._local_size)
     if self._order is None:
-      index = np.array([p if p < len(self._split) else -1 for p in positions], np.int64)
+      rows = np.array([p if p < len(self._split) else -1 for p in positions], np.int64)
     else:
-      index = np.array([self._order(p) for p in positions], np.int64)
-    valid = index >= 0
-    image = np.zeros((len(index), self._size_px, self._size_px, 3), np.uint8)
-    for row in np.flatnonzero(valid):
-      image[row] = self._split.decode(index[row], self._size_px)
-    label = np.where(valid, self._split.labels[index], 0).astype(np.int32)
-    batch = {'image': image, 'label': label, 'index': index}
+      rows = np.array([self._order(p) for p in positions], np.int64)
+    valid = rows >= 0
+    image = np.zeros((len(rows), self._size_px, self._size_px, 3), np.uint8)
+    for at in np.flatnonzero(valid):
+      image[at] = self._split.decode(rows[at], self._size_px)
+    label = np.where(valid, self._split.labels[rows], 0).astype(np.int32)
+    batch = {'image': image, 'label': label, 'index': rows}
     return batch if self._order is not None else {**batch, 'valid': valid}
 
 
