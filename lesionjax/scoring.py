@@ -74,7 +74,7 @@ def score_split(
     probabilities=probabilities,
     **outputs,
   )
-  chosen = select_examples(labels, probabilities, config.evaluate.examples)
+  chosen = select_examples(labels, probabilities, config.evaluate.examples, groups=split.group_ids)
   shown = [split.decode(i, _EXAMPLE_PX) for i in chosen]
   shape = (len(shown), _EXAMPLE_PX, _EXAMPLE_PX, 3)
   write_npz(
