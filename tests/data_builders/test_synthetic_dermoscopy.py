@@ -186,7 +186,7 @@ def test_colour_does_not_tell_the_class():
   test = np.arange(len(y)) % 10 >= 7
   model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
   scores = model.fit(x[~test], y[~test]).predict_proba(x[test])
-  assert roc_auc_score(y[test], scores, multi_class='ovr', average='macro') <= 0.8
+  assert roc_auc_score(y[test], scores, multi_class='ovr', average='macro') <= 0.75
 
 
 # The data set
