@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import tensorflow_datasets as tfds
@@ -14,7 +16,7 @@ class DermoscopicJpegs(tfds.core.GeneratorBasedBuilder):
 
   VERSION = tfds.core.Version('1.0.0')
 
-  def __init__(self, *, images: int = 512, quality: int = 95, **kwargs: object):
+  def __init__(self, *, images: int = 512, quality: int = 95, **kwargs: Any):
     self._images = images
     self._quality = quality
     super().__init__(**kwargs)
@@ -54,7 +56,7 @@ class DermoscopicJpegs(tfds.core.GeneratorBasedBuilder):
 def draw(seed: int) -> np.ndarray:
   """A lesion on mottled skin with hairs, vignette and sensor noise, uint8 [450, 600, 3]."""
   rng = np.random.default_rng(seed)
-  image = np.tile(np.float32([140, 160, 205]), (HEIGHT, WIDTH, 1))
+  image = np.tile(np.array([140, 160, 205], np.float32), (HEIGHT, WIDTH, 1))
   image += 8 * _mottle(rng)[..., None]
   y, x = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
   radius = np.hypot(
@@ -69,7 +71,7 @@ def draw(seed: int) -> np.ndarray:
     colour = (40, 45, 60)
     cv2.polylines(image, [points.astype(np.int32)], False, colour, 2, cv2.LINE_AA)
   image *= (1 - 0.35 * ((x / WIDTH - 0.5) ** 2 + (y / HEIGHT - 0.5) ** 2))[..., None]
-  image += cv2.randn(np.empty_like(image), (0, 0, 0), (4, 4, 4))
+  image += rng.normal(0, 4, image.shape)
   return np.clip(image, 0, 255).astype(np.uint8)
 
 

@@ -49,7 +49,7 @@ class AugmentedImages:
   def _decode(self, data: bytes) -> np.ndarray:
     if self._reduced:
       return decode_image(data, self._size_px)
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    image: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     return cv2.resize(image, (self._size_px, self._size_px), interpolation=cv2.INTER_AREA)
 
 

@@ -121,7 +121,7 @@ def main() -> dict[str, Any]:
   parser = argparse.ArgumentParser(description='input pipeline, ours against DataLoader')
   parser.add_argument('--size', type=int, default=224, help='side of the batches in px')
   parser.add_argument('--batch', type=int, default=64, help='images a batch')
-  parser.add_argument('--images', type=int, default=512, help='JPEGs to draw')
+  parser.add_argument('--images', type=int, default=256, help='JPEGs to draw')
   parser.add_argument('--quality', type=int, default=95, help='JPEG quality')
   parser.add_argument('--workers', type=int, default=2, help="the peer's worker processes")
   parser.add_argument('--batches', type=int, default=12, help='timed batches a round')

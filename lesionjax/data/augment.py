@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from data_builders.errors import UserError
 from lesionjax.data.colour import GREY, colour_matrix
+from lesionjax.data.noise import gaussian_noise
 from lesionjax.data.render import BORDERS, render
 from lesionjax.data.warp import compose_inverse
 
@@ -129,7 +130,7 @@ def augment(image: jax.Array, key: jax.Array, options: AugmentOptions) -> jax.Ar
     colour = jax.vmap(lambda one, grey: _draw_colour(one, grey, options))(draws[:, 12:], mean_grey)
   result = render(image, inverse, colour, options.border)
   if options.noise_std:
-    noise = jax.vmap(lambda one: jax.random.normal(jax.random.fold_in(one, 1), image.shape[1:]))
+    noise = jax.vmap(lambda one: gaussian_noise(jax.random.fold_in(one, 1), image.shape[1:]))
     result = jnp.clip(result + options.noise_std * noise(keys), 0, 1)
   return result
 
