@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from data_builders.errors import UserError
-from lesionjax.models import ops
+from lesionjax.models import pooling
 from lesionjax.models.layers import BatchNorm, Conv
 
 
@@ -62,7 +62,7 @@ class CNN(nn.Module):
         x = BatchNorm(dtype=self.dtype, name=f'block{block}_norm{index}')(x, train)
         x = nn.relu(x)
       last_map = x
-      x = ops.max_pool(x, 2, 2)
+      x = pooling.max_pool(x, 2, 2)
     x = x.reshape(x.shape[0], -1)
     x = nn.relu(nn.Dense(self.dense_features, dtype=self.dtype, name='dense')(x))
     features = {'last_map': last_map, 'pre_logits': x}

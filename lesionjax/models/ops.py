@@ -1,10 +1,19 @@
-"""Convolution and pooling as the models use them.
+"""Convolution and pooling as the models use them, without XLA's cliffs on the CPU.
 
-Everything a model does to a feature map goes through this file, so that one place decides which
-form of an operation a backend gets.
+XLA compiles some ordinary operations badly for a CPU: a convolution whose map is no larger than
+its kernel (1 GFLOP/s against 300), the kernel gradient of a convolution with few channels, the
+gradient of max pooling. Here each of them is a matrix product or a fused comparison on a CPU and
+the plain lax operation, gradients included, on every other backend. `jax.lax.platform_dependent`
+decides while lowering, so only one form is ever compiled.
+
+The functions hold for reverse-mode differentiation (`jax.grad`, `jax.vjp`), not for `jax.jvp`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,21 +21,188 @@ from jax import lax
 
 Pads = tuple[tuple[int, int], tuple[int, int]]
 
+# Maps of at most this many output pixels are convolved tap by tap on a CPU: measured at 1x1, 2x2
+# and 4x4, where most of a kernel lies outside the map; from 8x8 on lax is as fast or faster.
+_TAPS_MAX_PIXELS = 16
+# Kernel gradients of at most this many input channels are a product with patches on a CPU ...
+_PATCHES_MAX_CHANNELS = 64
+# ... which are made for so many elements at a time (float32: 64 MiB).
+_PATCHES_MAX_ELEMENTS = 1 << 24
 
-def conv(x: jax.Array, kernel: jax.Array, strides: tuple[int, int], pads: Pads) -> jax.Array:
-  """Convolution of [B,H,W,C] with [kh,kw,C,D]; explicit zero padding."""
+
+def lax_conv(x: jax.Array, kernel: jax.Array, strides: tuple[int, int], pads: Pads) -> jax.Array:
+  """The plain operation that `conv` equals."""
   return lax.conv_general_dilated(
     x, kernel, strides, pads, dimension_numbers=('NHWC', 'HWIO', 'NHWC')
   )
 
 
-def max_pool(x: jax.Array, window: int, stride: int, pad: int = 0) -> jax.Array:
-  """Maximum over square windows of [B,H,W,C]; the padding never wins."""
-  return lax.reduce_window(
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def conv(x: jax.Array, kernel: jax.Array, strides: tuple[int, int], pads: Pads) -> jax.Array:
+  """Two-dimensional convolution (cross-correlation, as in every network).
+
+  Args:
+    x: [B,H,W,C].
+    kernel: [kh,kw,C,D] of the same dtype.
+    strides: steps of the window in px, vertical and horizontal.
+    pads: zeros before and after, vertical and horizontal, none negative.
+
+  Returns:
+    [B,h,w,D] with h = (H + sum(pads[0]) - kh) // strides[0] + 1, of x's dtype.
+  """
+  if not _tap_by_tap(x.shape, kernel.shape, strides, pads):
+    return lax_conv(x, kernel, strides, pads)
+  return lax.platform_dependent(
     x,
-    -jnp.inf,
-    lax.max,
-    (1, window, window, 1),
-    (1, stride, stride, 1),
-    ((0, 0), (pad, pad), (pad, pad), (0, 0)),
+    kernel,
+    cpu=partial(_taps_forward, strides=strides, pads=pads),
+    default=partial(lax_conv, strides=strides, pads=pads),
   )
+
+
+def _conv_forward(x, kernel, strides, pads):
+  return conv(x, kernel, strides, pads), (x, kernel)
+
+
+def _conv_backward(strides, pads, saved, gradient):
+  x, kernel = saved
+  taps = _tap_by_tap(x.shape, kernel.shape, strides, pads)
+  few = kernel.shape[2] <= _PATCHES_MAX_CHANNELS and kernel.shape[0] * kernel.shape[1] > 1
+
+  def plain(x, kernel, gradient):
+    return jax.vjp(partial(lax_conv, strides=strides, pads=pads), x, kernel)[1](gradient)
+
+  def mended(x, kernel, gradient):
+    if taps:
+      return (
+        _taps_input_gradient(x.shape, kernel, gradient, strides, pads),
+        _taps_kernel_gradient(x, kernel.shape, gradient, strides, pads),
+      )
+    to_input = jax.vjp(lambda x: lax_conv(x, kernel, strides, pads), x)[1]
+    return to_input(gradient)[0], _patches_kernel_gradient(x, kernel.shape, gradient, strides, pads)
+
+  if not taps and not few:
+    return plain(x, kernel, gradient)
+  return lax.platform_dependent(x, kernel, gradient, cpu=mended, default=plain)
+
+
+conv.defvjp(_conv_forward, _conv_backward)
+
+
+def _tap_by_tap(
+  x: tuple[int, ...], kernel: tuple[int, ...], strides: tuple[int, int], pads: Pads
+) -> bool:
+  """Whether a CPU convolves these shapes tap by tap: a small map, or one tap alone."""
+  rows, columns = _out_size(x, kernel, strides, pads)
+  return kernel[:2] == (1, 1) or 0 < rows * columns <= _TAPS_MAX_PIXELS
+
+
+def _out_size(
+  x: tuple[int, ...], kernel: tuple[int, ...], strides: tuple[int, int], pads: Pads
+) -> tuple[int, int]:
+  rows, columns = (max(0, (x[1 + i] + sum(pads[i]) - kernel[i]) // strides[i] + 1) for i in (0, 1))
+  return rows, columns
+
+
+class _Span(NamedTuple):
+  """Outputs [start, stop) of one axis that see a tap inside the map; they read input `first`."""
+
+  start: int
+  stop: int
+  first: int
+
+  def inputs(self, stride: int) -> slice:
+    return slice(self.first, self.first + (self.stop - self.start - 1) * stride + 1, stride)
+
+
+def _span(tap: int, stride: int, pad: int, size: int, out_size: int) -> _Span:
+  start = max(0, -((tap - pad) // stride))
+  stop = min(out_size, (size - 1 - tap + pad) // stride + 1)
+  return _Span(start, stop, start * stride + tap - pad)
+
+
+def _taps(
+  x: tuple[int, ...], kernel: tuple[int, ...], strides: tuple[int, int], pads: Pads
+) -> Iterator[tuple[int, int, _Span, _Span]]:
+  """The taps of a kernel that meet the map at all, with the outputs at which they do."""
+  out = _out_size(x, kernel, strides, pads)
+  for row in range(kernel[0]):
+    for column in range(kernel[1]):
+      vertical = _span(row, strides[0], pads[0][0], x[1], out[0])
+      horizontal = _span(column, strides[1], pads[1][0], x[2], out[1])
+      if vertical.start < vertical.stop and horizontal.start < horizontal.stop:
+        yield row, column, vertical, horizontal
+
+
+def _dot(a: jax.Array, b: jax.Array, axes_a: tuple[int, ...], axes_b: tuple[int, ...]) -> jax.Array:
+  """Contraction in float32 at least: XLA's CPU products of bfloat16 are slow or missing."""
+  wide = jnp.promote_types(a.dtype, jnp.float32)
+  return lax.dot_general(a.astype(wide), b.astype(wide), ((axes_a, axes_b), ((), ())))
+
+
+def _taps_forward(x: jax.Array, kernel: jax.Array, strides, pads) -> jax.Array:
+  """Sum over taps of (the pixels a tap sees) x (its matrix): nothing is spent on padding."""
+  rows, columns = _out_size(x.shape, kernel.shape, strides, pads)
+  total = jnp.zeros((), jnp.promote_types(x.dtype, jnp.float32))
+  for row, column, v, h in _taps(x.shape, kernel.shape, strides, pads):
+    seen = x[:, v.inputs(strides[0]), h.inputs(strides[1])]
+    part = _dot(seen, kernel[row, column], (3,), (0,))
+    total += jnp.pad(part, ((0, 0), (v.start, rows - v.stop), (h.start, columns - h.stop), (0, 0)))
+  shape = (x.shape[0], rows, columns, kernel.shape[3])
+  return jnp.broadcast_to(total, shape).astype(x.dtype)
+
+
+def _taps_input_gradient(x_shape, kernel, gradient, strides, pads) -> jax.Array:
+  """Transpose of `_taps_forward` in x."""
+  total = jnp.zeros((), jnp.promote_types(gradient.dtype, jnp.float32))
+  for row, column, v, h in _taps(x_shape, kernel.shape, strides, pads):
+    part = _dot(gradient[:, v.start : v.stop, h.start : h.stop], kernel[row, column], (3,), (1,))
+    edges = [(0, 0, 0)]
+    for axis, span in ((0, v), (1, h)):
+      after = x_shape[1 + axis] - span.inputs(strides[axis]).stop
+      edges.append((span.first, after, strides[axis] - 1))
+    total += lax.pad(part, jnp.zeros((), part.dtype), (*edges, (0, 0, 0)))
+  return jnp.broadcast_to(total, x_shape).astype(gradient.dtype)
+
+
+def _taps_kernel_gradient(x, kernel_shape, gradient, strides, pads) -> jax.Array:
+  """Transpose of `_taps_forward` in the kernel."""
+  found = {}
+  for row, column, v, h in _taps(x.shape, kernel_shape, strides, pads):
+    seen = x[:, v.inputs(strides[0]), h.inputs(strides[1])]
+    pixels = gradient[:, v.start : v.stop, h.start : h.stop]
+    found[row, column] = _dot(seen, pixels, (0, 1, 2), (0, 1, 2)).astype(x.dtype)
+  none = jnp.zeros(kernel_shape[2:], x.dtype)
+  taps = [found.get((i, j), none) for i in range(kernel_shape[0]) for j in range(kernel_shape[1])]
+  return jnp.stack(taps).reshape(kernel_shape)
+
+
+def _patches_kernel_gradient(x, kernel_shape, gradient, strides, pads) -> jax.Array:
+  """Kernel gradient as one product of the output gradient with the patches it saw.
+
+  The patches are made for some rows of the output at a time. Rows, not images: the batch axis
+  stays whole, so that a batch sharded over devices is never gathered.
+  """
+  kh, kw, channels, features = kernel_shape
+  batch, rows, columns, _ = gradient.shape
+  elements = batch * rows * columns * kh * kw * channels
+  step = max(1, -(-rows // max(1, -(-elements // _PATCHES_MAX_ELEMENTS))))
+  padded = jnp.pad(x, ((0, 0), *pads, (0, 0)))
+  total = jnp.zeros((), jnp.promote_types(x.dtype, jnp.float32))
+  for top in range(0, rows, step):
+    part = gradient[:, top : top + step]
+    reach = [(part.shape[1] - 1) * strides[0] + 1, (columns - 1) * strides[1] + 1]
+    patches = jnp.concatenate(
+      [
+        padded[
+          :,
+          top * strides[0] + row : top * strides[0] + row + reach[0] : strides[0],
+          column : column + reach[1] : strides[1],
+        ]
+        for row in range(kh)
+        for column in range(kw)
+      ],
+      axis=-1,
+    )
+    total += _dot(part, patches, (0, 1, 2), (0, 1, 2))
+  return jnp.transpose(total).reshape(kh, kw, channels, features).astype(x.dtype)

@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from lesionjax.models import ops
+from lesionjax.models import pooling
 from lesionjax.models.layers import BatchNorm, Conv
 
 
@@ -107,7 +107,7 @@ class ResNet(nn.Module):
     block = {'basic': BasicBlock, 'bottleneck': Bottleneck}[self.block]
     x = Conv(64, 7, 2, dtype=self.dtype, name='stem_conv')(image)
     x = nn.relu(BatchNorm(dtype=self.dtype, name='stem_norm')(x, train))
-    x = ops.max_pool(x, 3, 2, pad=1)
+    x = pooling.max_pool(x, 3, 2, pad=1)
     for stage, depth in enumerate(self.depths):
       for index in range(depth):
         x = block(
