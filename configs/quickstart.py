@@ -14,5 +14,20 @@ from configs import base
 def get_config() -> ConfigDict:
   config = base.get_config()
   config.recipe = 'quickstart'
+  config.data.name = 'synthetic_dermoscopy'
   config.data.data_dir = 'data'
+  config.data.size_px = 64
+
+  augment = config.augment
+  augment.flip_horizontal = augment.flip_vertical = True
+  augment.rotation_deg = 180.0  # a dermatoscope has no upright
+
+  config.model.name = 'cnn'
+  config.train.epochs = 6
+  config.train.batch_size = 32
+  config.train.ema_decay = 0.98
+  config.optimiser.learning_rate = 2e-3
+  config.optimiser.weight_decay = 0.02
+  config.schedule.name = 'one_cycle'
+  config.select.metric = 'macro_auc'
   return config

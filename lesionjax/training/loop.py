@@ -110,6 +110,7 @@ def train(
       save_due |= end_of_epoch or stopping
       if log_due or save_due:
         loss = _record(pending, plan, writer, checkpoints)
+        writer.flush()
         line.show(step, loss, step / plan.steps_per_epoch)
       is_best = False
       if end_of_epoch:
