@@ -28,7 +28,7 @@ _STEPS = 4  # field values per grey level: whole levels are exact
 _POSITION = 14  # fractional bits of a source position
 _FRACTION = 7  # bits of an interpolation weight, two more than OpenCV's: 10 + 7 + 7 fit a float
 _COLOUR = 1 << 11  # coefficients per 1: with 8-bit pixels they fit a float up to a factor of 8
-_CHUNK_PIXELS = 1 << 19  # per chunk: 2 MB for each intermediate array
+_CHUNK_PIXELS = 1 << 17  # per chunk: half a megabyte for each intermediate array
 
 
 def render(
@@ -74,11 +74,10 @@ def _warp(
     return _pack(image, colour), *_locate(inverse, height, width, border)
 
   words, index, weights = _kept_apart(prepare, inverse) if apart else prepare()
-  flat = words.reshape(-1)
-  index += (height * width) * jnp.arange(batch)[:, None, None]
-  corners = [
-    flat.at[index + step].get(mode='promise_in_bounds') for step in (0, 1, width, width + 1)
-  ]
+  # Image by image, so that a batch spread over devices is gathered where it lies.
+  take = jax.vmap(lambda word, at: word.at[at].get(mode='promise_in_bounds'))
+  words = words.reshape(batch, -1)
+  corners = [take(words, index + step) for step in (0, 1, width, width + 1)]
   right, below, inside = _unpack_weights(weights)
   result = jnp.uint32(0)
   for channel in range(channels):

@@ -60,12 +60,13 @@ class Order:
 
   def _compute_cycle(self, cycle: int) -> tuple[np.ndarray, np.ndarray]:
     """The pool at each place of a cycle, and how many draws it had earlier in the cycle."""
-    in_order = np.repeat(np.arange(len(self._quotas)), self._quotas)
+    pools = np.repeat(np.arange(len(self._quotas)), self._quotas)
     ranks = np.concatenate([np.arange(quota) for quota in self._quotas])
-    if len(self._quotas) == 1:
-      return in_order, ranks
-    shuffled = _shuffled(self._cycle_length, (self._seed, 0, cycle))
-    return in_order[shuffled], ranks[shuffled]
+    if len(self._quotas) > 1:
+      pools = pools[_shuffled(self._cycle_length, (self._seed, 0, cycle))]
+      # A stable sort lists each pool's places in order: they get its ranks in order.
+      ranks[np.argsort(pools, kind='stable')] = ranks.copy()
+    return pools, ranks
 
   def _compute_permutation(self, pool: int, epoch: int) -> np.ndarray:
     members = self._pools[pool]

@@ -39,3 +39,9 @@ def drawn_dir(tmp_path_factory: pytest.TempPathFactory, drawn) -> str:
 @pytest.fixture(scope='session')
 def train(drawn_dir: str) -> Split:
   return open_split('drawn_images', 'train', drawn_dir)
+
+
+@pytest.fixture(scope='session')
+def photographs(drawn):
+  """The function that draws a batch of smooth images."""
+  return drawn.photographs

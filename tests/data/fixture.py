@@ -58,3 +58,10 @@ def draw(i: int) -> np.ndarray:
   """A smooth image of its own, uint8 [40, 56, 3]."""
   grid = np.random.default_rng(i).uniform(0, 255, (3, 4, 3)).astype(np.float32)
   return np.clip(cv2.resize(grid, (56, 40), interpolation=cv2.INTER_CUBIC), 0, 255).astype(np.uint8)
+
+
+def photographs(count: int = 8, height: int = 48, width: int = 64) -> np.ndarray:
+  """Smooth images with every colour, uint8 [count, height, width, 3]."""
+  grids = np.random.default_rng(0).uniform(0, 255, (count, 6, 8, 3)).astype(np.float32)
+  images = [cv2.resize(g, (width, height), interpolation=cv2.INTER_CUBIC) for g in grids]
+  return np.clip(images, 0, 255).astype(np.uint8)

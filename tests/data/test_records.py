@@ -75,6 +75,7 @@ def test_provenance_counts_and_does_not_depend_on_the_order_of_the_files(
     'groups': 19,
     'support': {'bkl': 5, 'mel': 16, 'nv': 16},
   }
+  assert told['splits']['validation']['images'] == 9
   assert (told['name'], told['version'], told['licence']) == ('drawn_images', '1.0.0', 'CC0')
   drawn.DrawnImages(
     reverse=True, data_dir=str(tmp_path), file_format='array_record'

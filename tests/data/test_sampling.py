@@ -46,6 +46,14 @@ def test_sqrt_shares_are_proportional_to_the_root_of_the_class_size():
   np.testing.assert_allclose(shares, root / root.sum(), atol=1e-3)
 
 
+def test_sqrt_exhausts_every_class_before_repeating():
+  drawn = draws(Order(LABELS, seed=3, sampling='sqrt'), 3000)  # three cycles
+  for label, size in ((0, 50), (1, 12), (3, 5)):
+    of_class = drawn[LABELS[drawn] == label]
+    whole = of_class[: len(of_class) // size * size].reshape(-1, size)
+    assert all(len(set(epoch.tolist())) == size for epoch in whole)
+
+
 @pytest.mark.parametrize('sampling', ['uniform', 'balanced', 'sqrt'])
 def test_a_position_needs_no_history(sampling: str):
   expected = draws(Order(LABELS, seed=5, sampling=sampling), 500)
