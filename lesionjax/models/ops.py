@@ -24,10 +24,11 @@ Pads = tuple[tuple[int, int], tuple[int, int]]
 # Maps of at most this many output pixels are convolved tap by tap on a CPU: measured at 1x1, 2x2
 # and 4x4, where most of a kernel lies outside the map; from 8x8 on lax is as fast or faster.
 _TAPS_MAX_PIXELS = 16
-# Kernel gradients of at most this many input channels are a product with patches on a CPU ...
-_PATCHES_MAX_CHANNELS = 64
-# ... which are made for so many elements at a time (float32: 64 MiB).
-_PATCHES_MAX_ELEMENTS = 1 << 24
+# Kernel gradients of so few input channels are a product with patches on a CPU: twice as fast at 64
+# channels, equal at 128; at the 3 of a stem the patches cost what the product gains ...
+_PATCHES_CHANNELS = range(16, 65)
+# ... which are made for so many elements at a time (float32: 4 MiB, near a core's cache).
+_PATCHES_MAX_ELEMENTS = 1 << 20
 
 
 def lax_conv(x: jax.Array, kernel: jax.Array, strides: tuple[int, int], pads: Pads) -> jax.Array:
@@ -67,7 +68,7 @@ def _conv_forward(x, kernel, strides, pads):
 def _conv_backward(strides, pads, saved, gradient):
   x, kernel = saved
   taps = _tap_by_tap(x.shape, kernel.shape, strides, pads)
-  few = kernel.shape[2] <= _PATCHES_MAX_CHANNELS and kernel.shape[0] * kernel.shape[1] > 1
+  few = kernel.shape[2] in _PATCHES_CHANNELS
 
   def plain(x, kernel, gradient):
     return jax.vjp(partial(lax_conv, strides=strides, pads=pads), x, kernel)[1](gradient)
@@ -178,31 +179,36 @@ def _taps_kernel_gradient(x, kernel_shape, gradient, strides, pads) -> jax.Array
 
 
 def _patches_kernel_gradient(x, kernel_shape, gradient, strides, pads) -> jax.Array:
-  """Kernel gradient as one product of the output gradient with the patches it saw.
+  """Kernel gradient as products of the output gradient with the patches it saw.
 
-  The patches are made for some rows of the output at a time. Rows, not images: the batch axis
-  stays whole, so that a batch sharded over devices is never gathered.
+  The patches are made for a few rows of the output at a time, in a loop: all at once they would be
+  nine times the map, and fresh memory costs a CPU more than the arithmetic. Rows, not images: the
+  batch axis stays whole, so that a batch sharded over devices is never gathered.
   """
   kh, kw, channels, features = kernel_shape
   batch, rows, columns, _ = gradient.shape
-  elements = batch * rows * columns * kh * kw * channels
-  step = max(1, -(-rows // max(1, -(-elements // _PATCHES_MAX_ELEMENTS))))
+  row_elements = batch * columns * kh * kw * channels
+  step = max(
+    n
+    for n in range(1, rows + 1)
+    if rows % n == 0 and n * row_elements <= max(row_elements, _PATCHES_MAX_ELEMENTS)
+  )
+  reach = ((step - 1) * strides[0] + 1, (columns - 1) * strides[1] + 1)
   padded = jnp.pad(x, ((0, 0), *pads, (0, 0)))
-  total = jnp.zeros((), jnp.promote_types(x.dtype, jnp.float32))
-  for top in range(0, rows, step):
-    part = gradient[:, top : top + step]
-    reach = [(part.shape[1] - 1) * strides[0] + 1, (columns - 1) * strides[1] + 1]
+
+  def add(i, total):
+    part = lax.dynamic_slice_in_dim(gradient, i * step, step, 1)
+    seen = lax.dynamic_slice_in_dim(padded, i * step * strides[0], reach[0] + kh - 1, 1)
     patches = jnp.concatenate(
       [
-        padded[
-          :,
-          top * strides[0] + row : top * strides[0] + row + reach[0] : strides[0],
-          column : column + reach[1] : strides[1],
-        ]
+        seen[:, row : row + reach[0] : strides[0], column : column + reach[1] : strides[1]]
         for row in range(kh)
         for column in range(kw)
       ],
       axis=-1,
     )
-    total += _dot(part, patches, (0, 1, 2), (0, 1, 2))
-  return jnp.transpose(total).reshape(kh, kw, channels, features).astype(x.dtype)
+    return total + _dot(part, patches, (0, 1, 2), (0, 1, 2))
+
+  wide = jnp.promote_types(x.dtype, jnp.float32)
+  total = lax.fori_loop(0, rows // step, add, jnp.zeros((features, kh * kw * channels), wide))
+  return jnp.transpose(total).reshape(kernel_shape).astype(x.dtype)

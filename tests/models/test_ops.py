@@ -25,6 +25,8 @@ CONVOLUTIONS = [
   (9, 11, 3, 2, 1, 3, 4),
   (11, 9, 3, 3, 0, 3, 4),
   (10, 10, 3, 1, 1, 80, 4),
+  (8, 9, 3, 1, 1, 16, 4),
+  (9, 11, 3, 2, 1, 16, 4),
   (6, 6, 3, 4, 0, 3, 4),
   (4, 4, 3, 2, 2, 3, 4),
 ]
@@ -86,9 +88,9 @@ def test_conv_pads_each_side_by_itself():
 
 
 def test_kernel_gradient_in_pieces_equals_the_whole(monkeypatch):
-  case = (9, 11, 3, 2, 1, 3, 4)
+  case = (18, 11, 3, 2, 1, 16, 4)
   whole = _conv_results(case)[0]
-  monkeypatch.setattr(ops, '_PATCHES_MAX_ELEMENTS', 700)
+  monkeypatch.setattr(ops, '_PATCHES_MAX_ELEMENTS', 7000)
   for a, b in zip(_conv_results(case)[0], whole, strict=True):
     np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5)
 
