@@ -42,6 +42,7 @@ def get_config() -> ConfigDict:
   augment.shear_deg = 0.0  # uniform in +- this many degrees
   augment.crop_area = (1.0, 1.0)  # random resized crop: share of the area that is kept
   augment.crop_aspect = (1.0, 1.0)  # random resized crop: width / height
+  augment.border = 'reflect'  # what lies beyond the frame: see lesionjax.data.augment
   augment.brightness = 0.0  # factor uniform in 1 +- this
   augment.contrast = 0.0  # factor uniform in 1 +- this
   augment.saturation = 0.0  # factor uniform in 1 +- this

@@ -81,9 +81,9 @@ def make_prepare(config: ConfigDict) -> Prepare:
   for key in given:
     if key not in known:
       raise UserError(f'config.augment.{key} is not one of {", ".join(known)}.')
-  options = AugmentOptions(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
-  mean = jnp.asarray(config.normalise.mean, jnp.float32)
-  std = jnp.asarray(config.normalise.std, jnp.float32)
+  values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+  options = AugmentOptions(**values)
+  mean, std = tuple(config.normalise.mean), tuple(config.normalise.std)
 
   def prepare(image: jax.Array, key: jax.Array | None) -> jax.Array:
     if key is None:

@@ -55,7 +55,7 @@ _RANGES = {
 }
 
 
-def flatten(config: Mapping[str, Any], prefix: str = '') -> Iterator[tuple[str, Any]]:
+def flatten(config: Mapping[str, Any] | ConfigDict, prefix: str = '') -> Iterator[tuple[str, Any]]:
   """Yields (dotted key, value) of every leaf, in the order of the keys' names."""
   for key in sorted(config):
     value = config[key]

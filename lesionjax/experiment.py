@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from typing import Any
@@ -43,7 +44,7 @@ def train(config: ConfigDict, workdir: str, profile: bool = False) -> str:
     UserError: on a mistake in configuration, data or directory.
     Interrupted: when asked to stop; the state is saved.
   """
-  run_dir = epath.Path(workdir)
+  run_dir = run_directory.locate(workdir)
   run_directory.check(run_dir, config)
   pieces = Pieces.of(config, str(run_dir / 'profile') if profile else '')
   if config.init_from:
@@ -131,7 +132,7 @@ def _initialise_from(pieces: Pieces, state: State) -> State:
       )
   # A copy: the step gives its buffers up, and the average must not share them.
   ema = jax.tree.map(lambda leaf: leaf.copy(), params) if state.ema else state.ema
-  return state.replace(params=params, batch_stats=found['batch_stats'], ema=ema)
+  return dataclasses.replace(state, params=params, batch_stats=found['batch_stats'], ema=ema)
 
 
 def evaluate(workdir: str, eval_data: str = '', train_wall_s: float | None = None) -> str:
@@ -150,7 +151,7 @@ def evaluate(workdir: str, eval_data: str = '', train_wall_s: float | None = Non
     UserError: when the run is not one, or has trained on what it would be tested on.
   """
   start = time.perf_counter()
-  run_dir = epath.Path(workdir)
+  run_dir = run_directory.locate(workdir)
   config = run_directory.read_config(run_dir)
   class_names = run_directory.class_names(run_dir)
   out_dir = run_dir / 'external' / eval_data.replace('/', '_') if eval_data else run_dir
@@ -236,8 +237,9 @@ def run(
   if config is not None and dry_run:
     print(describe(config))
     return
+  assert workdir is not None
   try:
-    report = train(config, workdir, profile) if mode == 'train' else evaluate(workdir, eval_data)
+    report = train(config, workdir, profile) if config else evaluate(workdir, eval_data)
   except Interrupted as stop:
     print(stop)
     return

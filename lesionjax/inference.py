@@ -91,7 +91,7 @@ def restore_best(
   Raises:
     UserError: when there is no checkpoint of a finished epoch, or it has other shapes.
   """
-  run_dir = epath.Path(run_dir)
+  run_dir = run_directory.locate(run_dir)
   if not (run_dir / 'checkpoints').exists():
     raise UserError(f'{run_dir} has no checkpoints: train it first with --mode=train.')
   image = jax.ShapeDtypeStruct((1, size_px, size_px, 3), jnp.float32)

@@ -30,6 +30,12 @@ _PACKAGES = (
 )  # fmt: skip
 
 
+def locate(workdir: epath.PathLike) -> epath.Path:
+  """Returns the directory as an absolute path, which Orbax asks for, or as its gs:// address."""
+  text = os.path.expanduser(os.fspath(workdir))
+  return epath.Path(text if '://' in text else os.path.abspath(text))
+
+
 def check(run_dir: epath.Path, config: ConfigDict) -> None:
   """Checks that the directory is new, or this configuration's already; writes nothing.
 

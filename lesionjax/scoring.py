@@ -121,7 +121,7 @@ def colour_metrics(
   return found
 
 
-def write_npz(path: epath.Path, **arrays: np.ndarray) -> None:
+def write_npz(path: epath.Path, **arrays: Any) -> None:
   """Writes arrays as compressed .npz, whole or not at all."""
   buffer = io.BytesIO()
   np.savez_compressed(buffer, **arrays)

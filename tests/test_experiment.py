@@ -293,7 +293,7 @@ def test_init_from_refuses_another_shape(config, run, tmp_path):
   config.init_from, config.init_head = str(run), 'reinit'
   with config.unlocked():
     config.model.arguments = {'widths': (8, 16), 'dense_features': 16}
-  with pytest.raises(UserError, match=r'params/.* has shape'):
+  with pytest.raises(UserError, match=r'(params|batch_stats)/.* has shape'):
     experiment.train(config, str(tmp_path / 'other'))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -26,19 +27,12 @@ class Checkpoints:
     """Opens or creates `run_dir/checkpoints`."""
     self._directory = epath.Path(run_dir) / 'checkpoints'
     # A checkpoint carries a rank only when it was the best so far: the highest rank is the best.
-    self._checkpointer = ocp.training.Checkpointer(
-      self._directory,
-      preservation_policy=_policies.AnyPreservationPolicy(
-        [
-          _policies.LatestN(1),
-          _policies.BestN(
-            get_metric_fn=lambda metrics: metrics['rank'],
-            n=1,
-            keep_checkpoints_without_metrics=False,
-          ),
-        ]
-      ),
+    best = _policies.BestN(
+      get_metric_fn=lambda metrics: metrics['rank'], n=1, keep_checkpoints_without_metrics=False
     )
+    # Orbax declares its own policies against a protocol that they do not match.
+    keep: Any = _policies.AnyPreservationPolicy([_policies.LatestN(1), best])
+    self._checkpointer = ocp.training.Checkpointer(self._directory, preservation_policy=keep)
 
   def __enter__(self) -> Checkpoints:
     return self
@@ -55,8 +49,9 @@ class Checkpoints:
   @property
   def best_step(self) -> int | None:
     """Step of the best checkpoint; None before the first finished epoch."""
-    ranked = [found for found in self._checkpointer.checkpoints if found.metrics]
-    return max(ranked, key=lambda found: found.metrics['rank']).step if ranked else None
+    found: list[Any] = [saved for saved in self._checkpointer.checkpoints if saved.metrics]
+    ranks = {saved.step: saved.metrics['rank'] for saved in found}
+    return max(ranks, key=lambda step: ranks[step]) if ranks else None
 
   def save(self, state: State, data: Any, progress: Progress, is_best: bool = False) -> None:
     """Writes a checkpoint and waits for it; one that this step has already stays."""
@@ -73,7 +68,8 @@ class Checkpoints:
 
   def progress(self, step: int) -> Progress:
     """Returns the host's memory as saved at `step`."""
-    return Progress(**self._checkpointer.metadata(step).custom_metadata)
+    saved: Any = self._checkpointer.metadata(step).custom_metadata
+    return Progress(**saved)
 
   def restore(self, step: int, like: State, data: Any) -> State:
     """Reads the whole state and sets the data iterator.
@@ -92,7 +88,7 @@ class Checkpoints:
     wanted = {'weights': _abstract(_weights(like)), 'rest': _abstract(_rest(like))}
     self._check(step, wanted)
     found = self._checkpointer.load_checkpointables(step, {**wanted, 'data': data})
-    return like.replace(**found['weights'], **found['rest'])
+    return dataclasses.replace(like, **found['weights'], **found['rest'])
 
   def restore_weights(self, step: int, like: dict[str, Any]) -> dict[str, Any]:
     """Reads what a prediction needs.

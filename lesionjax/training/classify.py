@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -110,7 +111,8 @@ def make_task(
       'grad_norm': optax.tree.norm(grads),
       'learning_rate': jnp.asarray(schedule(state.step), jnp.float32) * state.lr_scale,
     }
-    state = state.replace(
+    state = dataclasses.replace(
+      state,
       step=state.step + 1,
       params=params,
       batch_stats=batch_stats,

@@ -44,7 +44,7 @@ class Interrupted(Exception):
     self.step = step
 
 
-def init_state(task: Task, key: Array, batch: Batch, mesh: Mesh) -> State:
+def init_state(task: Task, key: Array, batch: dict[str, Any], mesh: Mesh) -> State:
   """Builds the whole state in one jitted call, replicated over the mesh."""
   # One call with out_shardings: pieces made apart would land on the first device only.
   return jax.jit(task.init, out_shardings=mesh.replicated)(key, batch)
@@ -156,7 +156,7 @@ def _finish_epoch(state, step, plan: Plan, progress, validate, writer: Writer, c
   progress = after_epoch(progress, validation, step, plan.rules)
   scale = jax.device_put(np.float32(progress.plateau_scale), state.lr_scale.sharding)
   zeros = jax.tree.map(jnp.zeros_like, state.tally)
-  return state.replace(lr_scale=scale, tally=zeros), progress
+  return dataclasses.replace(state, lr_scale=scale, tally=zeros), progress
 
 
 def _trace(plan: Plan, done: int) -> None:

@@ -53,7 +53,7 @@ def make_mesh(num_devices: int = 0) -> Mesh:
   )
 
 
-def _of_process(process: int) -> list[jax.Device]:
+def _of_process(process: int) -> list[Any]:
   return [device for device in jax.devices() if device.process_index == process]
 
 

@@ -12,6 +12,8 @@ from typing import Any
 import jax
 from etils import epath
 
+from lesionjax import files
+
 
 class Writer:
   """Writes the record of a run; only the first process does.
@@ -24,14 +26,13 @@ class Writer:
     """Opens the file and drops records later than `resume_step`."""
     self._path = epath.Path(run_dir) / 'metrics.jsonl'
     self._active = jax.process_index() == 0
-    self._lines = []
-    self._pending = []
-    self._board = None
+    self._pending: list[str] = []
+    self._board: Any = None
     if not self._active:
       return
     lines = self._path.read_text().splitlines() if self._path.exists() else []
-    self._lines = [line for line in lines if _step_of(line) <= resume_step]
-    self._rewrite()
+    kept = [line for line in lines if _step_of(line) <= resume_step]
+    files.write_text(self._path, ''.join(f'{line}\n' for line in kept))
     if importlib.util.find_spec('tensorboardX'):
       from tensorboardX import SummaryWriter
 
@@ -60,12 +61,7 @@ class Writer:
     if not self._pending:
       return
     pending, self._pending = self._pending, []
-    if '://' in str(self._path):  # object stores cannot append
-      self._lines += pending
-      self._rewrite()
-    else:
-      with self._path.open('a') as file:
-        file.write('\n'.join(pending) + '\n')
+    files.append_text(self._path, ''.join(f'{line}\n' for line in pending))
     if self._board:
       self._board.flush()
 
@@ -74,15 +70,6 @@ class Writer:
     self.flush()
     if self._board:
       self._board.close()
-
-  def _rewrite(self) -> None:
-    text = ''.join(f'{line}\n' for line in self._lines)
-    if '://' in str(self._path):
-      self._path.write_text(text)
-      return
-    temporary = self._path.with_suffix('.jsonl.tmp')
-    temporary.write_text(text)
-    temporary.replace(self._path)
 
 
 def _step_of(line: str) -> float:
