@@ -74,6 +74,7 @@ def batches(
   """
   torch = load_torch()
   cuda = torch.cuda.is_available()
+  torch.set_num_threads(1)  # with the cores busy decoding, a pool here costs more than it gives
   loader = torch.utils.data.DataLoader(
     AugmentedImages(data_dir, size_px, options, reduced),
     batch_size=batch_size,
