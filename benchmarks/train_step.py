@@ -1,8 +1,9 @@
 """Time of one training step, ours and timm's: `python -m benchmarks.train_step --model=resnet18`.
 
 Both sides do the same work in one process, in turn: forward in training mode, softmax
-cross-entropy, backward and AdamW, float32 on a CPU and bf16 on a GPU, the batch prepared
-beforehand. Prints one JSON line; `ratio` is the peer's time over ours.
+cross-entropy, backward and AdamW, float32 on a CPU and bf16 on a GPU, the batch normalised and on
+the device beforehand. Ours is the step that a run makes, its metrics included. Prints one JSON
+line; `ratio` is the peer's time over ours.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import optax
 
 from benchmarks import common, peers
 from lesionjax.models import build_model
+from lesionjax.training import classify
 
 
 def ours_step(
@@ -37,43 +39,21 @@ def ours_step(
     A function that does one step, waits for it and returns the loss; seconds to compile.
   """
   model = build_model(name, num_classes, dtype=dtype)
-  tx = optax.adamw(1e-3, weight_decay=1e-4)
-
-  @jax.jit
-  def init(key: jax.Array) -> tuple[Any, Any, Any]:
-    variables = model.init(key, jnp.zeros_like(image[:1]))
-    return variables['params'], variables.get('batch_stats', {}), tx.init(variables['params'])
-
-  def step(state: Any, x: jax.Array, y: jax.Array, key: jax.Array) -> tuple[Any, jax.Array]:
-    params, stats, opt_state = state
-
-    def loss_of(params: Any) -> tuple[jax.Array, Any]:
-      (logits, _), new = model.apply(
-        {'params': params, 'batch_stats': stats},
-        x,
-        train=True,
-        mutable=['batch_stats'],
-        rngs={'dropout': key},
-      )
-      loss = optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
-      return loss, new.get('batch_stats', {})
-
-    (loss, stats), gradient = jax.value_and_grad(loss_of, has_aux=True)(params)
-    updates, opt_state = tx.update(gradient, opt_state, params)
-    return (optax.apply_updates(params, updates), stats, opt_state), loss
-
+  schedule = optax.constant_schedule(1e-3)
+  tx = optax.adamw(schedule, weight_decay=1e-4)
+  task = classify.make_task(model, num_classes, tx, schedule, lambda image, key: image)
   key = jax.random.key(0)
-  x, y = jax.device_put(image), jax.device_put(label)
-  state = init(key)
+  batch = jax.device_put({'image': image, 'label': label.astype(np.int32)})
+  state = jax.jit(task.init)(key, batch)
   start = time.perf_counter()
-  compiled = jax.jit(step, donate_argnums=0).lower(state, x, y, key).compile()
+  compiled = jax.jit(task.train_step, donate_argnums=0).lower(state, batch, key).compile()
   compile_s = time.perf_counter() - start
   holder = [state]
 
   def run() -> float:
-    holder[0], loss = compiled(holder[0], x, y, key)
+    holder[0], metrics = compiled(holder[0], batch, key)
     jax.block_until_ready(holder[0])
-    return float(loss)
+    return float(metrics['loss'])
 
   return run, compile_s
 
