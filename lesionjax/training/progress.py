@@ -82,13 +82,15 @@ def after_epoch(
   value, loss = validation[rules.metric], validation['loss']
   sign = -1.0 if rules.metric in _LOWER_IS_BETTER else 1.0
   best = progress.best_metric
-  better = best is None or math.isnan(best) or sign * value > sign * best
-  lower = progress.lowest_loss is None or loss < progress.lowest_loss
+  better = best is None or _is_better(sign * value, sign * best)
+  lowest = progress.lowest_loss
+  lower = lowest is None or _is_better(-loss, -lowest)
   waited = 0 if better else progress.epochs_without_better + 1
   flat = 0 if lower else progress.epochs_on_plateau + 1
   scale = progress.plateau_scale
   if rules.plateau_epochs and flat >= rules.plateau_epochs:
-    scale, flat = max(scale * rules.plateau_factor, rules.plateau_floor), 0
+    # A floor above the rate must not raise it.
+    scale, flat = min(scale, max(scale * rules.plateau_factor, rules.plateau_floor)), 0
   return dataclasses.replace(
     progress,
     epoch=progress.epoch + 1,
@@ -96,8 +98,12 @@ def after_epoch(
     best_step=step if better else progress.best_step,
     improvements=progress.improvements + better,
     epochs_without_better=waited,
-    lowest_loss=loss if lower else progress.lowest_loss,
+    lowest_loss=loss if lower else lowest,
     epochs_on_plateau=flat,
     plateau_scale=scale,
     stopped_early=bool(rules.patience_epochs) and waited >= rules.patience_epochs,
   )
+
+
+def _is_better(value: float, best: float) -> bool:
+  return not math.isnan(value) and (math.isnan(best) or value > best)

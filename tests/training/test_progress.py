@@ -47,6 +47,22 @@ def test_plateau_stops_at_the_floor():
   assert states[-1].plateau_scale == 0.05
 
 
+def test_a_metric_that_stays_undefined_runs_out_of_patience():
+  last = list(run([math.nan] * 3, patience_epochs=2))[-1]
+  assert last.stopped_early
+  assert (last.best_step, last.improvements) == (10, 1)
+
+
+def test_an_undefined_loss_does_not_hold_the_plateau():
+  last = list(run([0.1] * 3, [math.nan, 1.0, 0.5], plateau_epochs=5))[-1]
+  assert (last.lowest_loss, last.epochs_on_plateau) == (0.5, 0)
+
+
+def test_a_floor_above_the_rate_does_not_raise_it():
+  states = list(run([0.1] * 3, plateau_epochs=1, plateau_floor=100.0))
+  assert states[-1].plateau_scale == 1
+
+
 def test_survives_json():
   import json
 
