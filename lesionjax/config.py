@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -31,6 +32,7 @@ _CHOICES = {
 
 # key -> (lowest, highest, which the message calls it)
 _RANGES = {
+  'seed': (0, 2**32 - 1),
   'num_devices': (0, None),
   'data.size_px': (8, 4096),
   'data.num_threads': (0, 1024),
@@ -41,11 +43,16 @@ _RANGES = {
   'train.clip_norm': (0.0, None),
   'train.ema_decay': (0.0, 0.999999),
   'optimiser.weight_decay': (0.0, None),
+  'optimiser.beta1': (0.0, 0.999999),
+  'optimiser.beta2': (0.0, 0.999999),
   'schedule.warmup_epochs': (0.0, None),
   'schedule.final_fraction': (0.0, 1.0),
   'schedule.rise_share': (0.0, 1.0),
   'schedule.step_epochs': (1, None),
+  'schedule.step_factor': (0.0, 1.0),
+  'schedule.plateau_factor': (0.0, 1.0),
   'schedule.plateau_epochs': (1, None),
+  'schedule.plateau_floor': (0.0, None),
   'select.patience_epochs': (0, None),
   'checkpoint.every_steps': (0, None),
   'log.every_steps': (1, None),
@@ -81,13 +88,16 @@ def validate(config: ConfigDict) -> None:
         f'config.{key}={values[key]!r} is not one of {", ".join(map(repr, allowed))}.'
       )
   for key, (lowest, highest) in _RANGES.items():
-    if values[key] < lowest or (highest is not None and values[key] > highest):
+    # Written so that NaN is refused.
+    if not (values[key] >= lowest and (highest is None or values[key] <= highest)):
       bound = f'at least {lowest}' if highest is None else f'from {lowest} to {highest}'
       raise UserError(f'config.{key}={values[key]!r} must be {bound}.')
-  if not values['optimiser.learning_rate'] > 0:
+  if not 0 < values['optimiser.learning_rate'] < math.inf:
     raise UserError(
-      f'config.optimiser.learning_rate={values["optimiser.learning_rate"]!r} must be above 0.'
+      f'config.optimiser.learning_rate={values["optimiser.learning_rate"]!r} must be above 0 and '
+      'finite.'
     )
+  _validate_normalise(config.normalise)
   if config.train.batch_size % config.train.accumulate:
     raise UserError(
       f'config.train.batch_size={config.train.batch_size} must be a multiple of '
@@ -105,6 +115,14 @@ def validate(config: ConfigDict) -> None:
     )
   if config.init_head not in ('', 'keep', 'reinit'):
     raise UserError(f"config.init_head={config.init_head!r} is not one of 'keep', 'reinit'.")
+
+
+def _validate_normalise(normalise: ConfigDict) -> None:
+  for name, values in normalise.items():
+    if len(values) != 3 or not all(math.isfinite(value) for value in values):
+      raise UserError(f'config.normalise.{name}={values!r} must be three numbers, for R, G and B.')
+  if not all(value > 0 for value in normalise.std):
+    raise UserError(f'config.normalise.std={normalise.std!r} must be above 0.')
 
 
 def to_dict(config: ConfigDict) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The command line: bad input gets one sentence, a non-zero status, and leaves nothing."""
 
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -43,6 +44,10 @@ def test_one_sentence_and_nothing_written(arguments, message, tmp_path):
     ('train.accumulate', 7, 'must be a multiple'),
     ('select.metric', 'macro_auk', "config.select.metric='macro_auk' is not one of"),
     ('optimiser.learning_rate', -1.0, 'config.optimiser.learning_rate=-1.0 must be above 0'),
+    ('optimiser.learning_rate', float('nan'), 'learning_rate=nan must be above 0'),
+    ('train.label_smoothing', float('nan'), 'config.train.label_smoothing=nan must be from 0.0'),
+    ('seed', -1, 'config.seed=-1 must be from 0 to 4294967295'),
+    ('normalise.std', (0.2, 0.2, 0.0), 'config.normalise.std=(0.2, 0.2, 0.0) must be above 0'),
     ('init_from', 'runs/other', "config.init_head='' go together"),
     ('augment.crop_area', (0.0, 1.0), 'crop_area'),
     ('num_devices', 99, 'config.num_devices=99 must be at most'),
@@ -52,7 +57,7 @@ def test_one_sentence_and_nothing_written(arguments, message, tmp_path):
 def test_bad_values_are_told_before_anything_is_written(key, value, message, tiny_config, tmp_path):
   tiny_config.num_devices = 0
   tiny_config.update_from_flattened_dict({key: value})
-  with pytest.raises(UserError, match=message.replace('.', r'\.')):
+  with pytest.raises(UserError, match=re.escape(message)):
     experiment.run('train', tiny_config, str(tmp_path / 'run'))
   assert not (tmp_path / 'run').exists()
 
