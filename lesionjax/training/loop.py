@@ -94,11 +94,12 @@ def train(
   step_fn = jax.jit(step_fn, donate_argnums=0, out_shardings=mesh.replicated)
   step = start = int(state.step)
   line = ProgressLine(plan.total_steps, plan.batch_size, start)
-  clock = _Clock()
+  clock = _Clock(start)
+  trace = _Trace(plan.profile_dir, first=min(3, plan.total_steps - start - 1))
   pending: list[tuple[int, dict[str, Array]]] = []
-  with _StopSignal() as stop:
+  with _StopSignal() as stop, trace:
     while step < plan.total_steps and not progress.stopped_early:
-      _trace(plan, step - start)
+      trace.before(step - start, state)
       state, metrics = step_fn(state, next(batches))
       step += 1
       pending.append((step, metrics))
@@ -114,7 +115,7 @@ def train(
         line.show(step, loss, step / plan.steps_per_epoch)
       is_best = False
       if end_of_epoch:
-        clock.stop_epoch(plan)
+        clock.stop_epoch(step, plan.batch_size)
         before = progress.improvements
         state, progress = _finish_epoch(state, step, plan, progress, validate, writer, clock)
         is_best = progress.improvements > before
@@ -122,8 +123,10 @@ def train(
         writer.flush()
         progress = dataclasses.replace(progress, train_wall_s=progress.train_wall_s + clock.lap())
         checkpoints.save(state, batches, progress, is_best)
-      if stopping and step < plan.total_steps:
+      if stopping:
         raise Interrupted(step)
+    if stop.requested(agree=True):  # during the last validation
+      raise Interrupted(step)
   return state, progress
 
 
@@ -141,7 +144,7 @@ def _record(pending, plan: Plan, writer: Writer, checkpoints: Checkpoints) -> fl
       raise UserError(
         f'Training stopped: at step {step} the loss is {values["loss"]} and its gradient norm '
         f'{values["grad_norm"]} ({kept}); lower config.optimiser.learning_rate or set '
-        'config.train.clip_norm.'
+        'config.train.clip_norm, in another --workdir.'
       )
   return values['loss']
 
@@ -159,25 +162,47 @@ def _finish_epoch(state, step, plan: Plan, progress, validate, writer: Writer, c
   return dataclasses.replace(state, lr_scale=scale, tally=zeros), progress
 
 
-def _trace(plan: Plan, done: int) -> None:
-  """Traces steps 3 to 7 of this start: compilation is over by then."""
-  if plan.profile_dir and done == 3:
-    jax.profiler.start_trace(plan.profile_dir)
-  if plan.profile_dir and done == 8:
+class _Trace:
+  """Traces five steps, after compilation where the run is long enough; `with` ends a cut one."""
+
+  def __init__(self, directory: str, first: int):
+    self._directory, self._first = directory, first
+    self._running = False
+
+  def before(self, done: int, state: State) -> None:
+    """Starts or stops, after `done` steps of this start."""
+    if self._directory and done == self._first:
+      jax.profiler.start_trace(self._directory)
+      self._running = True
+    elif self._running and done == self._first + 5:
+      jax.block_until_ready(state)  # steps run behind the host
+      self._stop()
+
+  def __enter__(self) -> None:
+    pass
+
+  def __exit__(self, *exc: object) -> None:
+    if self._running:
+      self._stop()
+
+  def _stop(self) -> None:
     jax.profiler.stop_trace()
+    self._running = False
 
 
 class _Clock:
   """Seconds and images per second of an epoch, and seconds since the last save."""
 
-  def __init__(self) -> None:
+  def __init__(self, step: int) -> None:
+    self._step = step
     self._epoch_start = self._lap_start = time.perf_counter()
     self.epoch: dict[str, float] = {}
 
-  def stop_epoch(self, plan: Plan) -> None:
+  def stop_epoch(self, step: int, batch_size: int) -> None:
+    """Ends the epoch, of which a resumed run has made only a part."""
     now = time.perf_counter()
     wall_s, self._epoch_start = now - self._epoch_start, now
-    images = plan.steps_per_epoch * plan.batch_size
+    images, self._step = (step - self._step) * batch_size, step
     self.epoch = {'images_per_s': images / wall_s, 'wall_s': wall_s}
 
   def lap(self) -> float:
