@@ -23,7 +23,7 @@ from lesionjax.training.checkpoints import Checkpoints, shapes
 from lesionjax.training.classify import make_eval_step
 from lesionjax.training.loop import Interrupted, init_state
 from lesionjax.training.loop import train as run_loop
-from lesionjax.training.mesh import check_batch, make_mesh
+from lesionjax.training.mesh import check_batch, make_mesh, to_host
 from lesionjax.training.progress import Progress
 from lesionjax.training.state import State
 from lesionjax.training.writer import Writer
@@ -45,19 +45,29 @@ def train(config: ConfigDict, workdir: str, profile: bool = False) -> str:
     Interrupted: when asked to stop; the state is saved.
   """
   run_dir = run_directory.locate(workdir)
+  run_directory.code_commit()  # of the code as it starts, whatever changes while it trains
   run_directory.check(run_dir, config)
   pieces = Pieces.of(config, str(run_dir / 'profile') if profile else '')
-  if config.init_from:
-    for name in (config.data.validation_split, config.data.test_split):
-      held_out = assembly.open_data(config, name)
-      run_directory.refuse_seen(config.init_from, held_out, f'config.init_from={config.init_from}')
+  _check_held_out(pieces)
+  data = provenance(config.data.name, config.data.data_dir or None)
+  run_directory.refuse_other_data(run_dir, data)
   if jax.process_index() == 0:
     run_directory.claim(run_dir, config)
-    data = provenance(config.data.name, config.data.data_dir or None)
     files.write_json(run_dir / 'data.json', data)
     run_directory.remember_seen(run_dir, pieces.train, config.init_from)
   progress = _train(pieces, run_dir)
   return evaluate(workdir, train_wall_s=progress.train_wall_s)
+
+
+def _check_held_out(pieces: Pieces) -> None:
+  """Refuses validation and test splits that are not there, or that training would see."""
+  config = pieces.config
+  for held_out in (pieces.validation, assembly.open_data(config, config.data.test_split)):
+    run_directory.refuse_leak(pieces.train, held_out, config.protocol)
+    if config.init_from:
+      purpose = f'config.init_from={config.init_from}'
+      published = config.protocol == 'published'
+      run_directory.refuse_seen(config.init_from, held_out, purpose, images_only=published)
 
 
 def _train(pieces: Pieces, run_dir: epath.Path) -> Progress:
@@ -100,6 +110,12 @@ def _validator(pieces: Pieces) -> Callable[[State], dict[str, float]]:
     batches = assembly.eval_batches(pieces.config, pieces.validation, pieces.mesh)
     outputs = inference.predict_batches(predict, state.weights, batches)
     names = pieces.train.class_names
+    if not np.isfinite(outputs['logits']).all():
+      raise UserError(
+        f'Training stopped: after step {int(to_host(state.step))} the outputs on validation are '
+        'not finite; lower config.optimiser.learning_rate or set config.train.clip_norm, in '
+        'another --workdir.'
+      )
     return scoring.validation_metrics(pieces.validation, outputs['logits'], names)
 
   return validate
@@ -158,10 +174,14 @@ def evaluate(workdir: str, eval_data: str = '', train_wall_s: float | None = Non
   names = [config.data.test_split] if eval_data else [
     config.data.validation_split, config.data.test_split
   ]  # fmt: skip
+  data = provenance(eval_data or config.data.name, config.data.data_dir or None)
+  if not eval_data:
+    run_directory.refuse_other_data(run_dir, data)
   splits = {name: assembly.open_data(config, name, eval_data) for name in names}
   for split in splits.values():
     scoring.labels_of(split, class_names)
-    run_directory.refuse_seen(run_dir, split, 'Evaluation')
+    published = config.protocol == 'published' and not eval_data
+    run_directory.refuse_seen(run_dir, split, 'Evaluation', images_only=published)
   outputs = _predict_splits(config, run_dir, splits, class_names)
   if jax.process_index() != 0:
     return ''
@@ -174,7 +194,6 @@ def evaluate(workdir: str, eval_data: str = '', train_wall_s: float | None = Non
       metrics[name]['colour_baseline_auc'] = value
   if eval_data:
     files.write_json(out_dir / 'config.json', config_lib.to_dict(config))
-    data = provenance(eval_data, config.data.data_dir or None)
     files.write_json(out_dir / 'data.json', data)
   files.write_json(out_dir / 'metrics.json', metrics)
   wall_s = {'evaluate': round(time.perf_counter() - start, 1)}

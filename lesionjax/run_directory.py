@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import importlib.metadata
 import json
 import os
@@ -46,7 +47,9 @@ def check(run_dir: epath.Path, config: ConfigDict) -> None:
   Raises:
     UserError: when another configuration made it, or it holds something else.
   """
-  if (run_dir / 'config.json').exists():
+  # One look: another process of the run may be writing its first files meanwhile.
+  names = {path.name for path in run_dir.iterdir()} if run_dir.is_dir() else set()
+  if 'config.json' in names:
     found = config_lib.to_dict(read_config(run_dir))
     different = config_lib.differences(config_lib.to_dict(config), found)
     if different:
@@ -57,7 +60,7 @@ def check(run_dir: epath.Path, config: ConfigDict) -> None:
       )
   elif run_dir.exists() and not run_dir.is_dir():
     raise UserError(f'--workdir={run_dir} is a file: give a directory.')
-  elif run_dir.exists() and any(run_dir.iterdir()):
+  elif any(not name.endswith('.tmp') for name in names):  # killed while it wrote: as good as new
     raise UserError(
       f'--workdir={run_dir} is not empty and holds no config.json, so it is no run: use a new '
       'directory.'
@@ -75,26 +78,37 @@ def read_config(run_dir: epath.PathLike) -> ConfigDict:
   Raises:
     UserError: when there is no run, or its configuration cannot be read.
   """
-  path = epath.Path(run_dir) / 'config.json'
-  try:
-    return config_lib.from_dict(json.loads(path.read_text()))
-  except FileNotFoundError as error:
-    raise UserError(
-      f'{run_dir} is not a run: it has no config.json; give the --workdir of a training run.'
-    ) from error
-  except (json.JSONDecodeError, UnicodeDecodeError) as error:
-    raise UserError(f'{path} cannot be read ({error}): restore it, or train again.') from error
+  missing = f'{run_dir} is not a run: it has no config.json'
+  return config_lib.from_dict(_read_json(run_dir, 'config.json', missing))
 
 
 def class_names(run_dir: epath.PathLike) -> tuple[str, ...]:
   """Returns the names of a run's classes, in the order of its logits."""
-  path = epath.Path(run_dir) / 'data.json'
-  try:
-    return tuple(json.loads(path.read_text())['class_names'])
-  except FileNotFoundError as error:
+  missing = f'{run_dir} has no data.json, so its class names are unknown'
+  return tuple(_read_json(run_dir, 'data.json', missing)['class_names'])
+
+
+def refuse_other_data(run_dir: epath.Path, data: Mapping[str, Any]) -> None:
+  """Stops when the prepared data are not those that the run was made from.
+
+  Args:
+    run_dir: the run's directory; a new one has nothing to compare.
+    data: what `provenance` says of the prepared data now.
+
+  Raises:
+    UserError: naming both versions.
+  """
+  if not (run_dir / 'data.json').exists():
+    return
+  before = _read_json(run_dir, 'data.json', '')
+  if before['fingerprint'] != data['fingerprint']:
+    was, now = (
+      f'{d["name"]}/{d["config"]} {d["version"]} ({d["fingerprint"][:12]})' for d in (before, data)
+    )
     raise UserError(
-      f'{path} is missing, so the class names are unknown: give the --workdir of a training run.'
-    ) from error
+      f'{run_dir} was made from {was} and config.data.data_dir holds {now}, with other images, '
+      'labels or splits: prepare the former again, or train in another --workdir.'
+    )
 
 
 def environment(wall_s: Mapping[str, float]) -> dict[str, Any]:
@@ -110,7 +124,7 @@ def environment(wall_s: Mapping[str, float]) -> dict[str, Any]:
   return {
     'created': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
     'command': shlex.join([os.path.basename(sys.executable), *sys.argv]),
-    'commit': _commit(),
+    'commit': code_commit(),
     'python': platform.python_version(),
     'platform': platform.platform(),
     'cpu': _cpu(),
@@ -142,20 +156,53 @@ def remember_seen(run_dir: epath.Path, train: Split, ancestor: str = '') -> None
   files.write_json(run_dir / 'seen.json', {'groups': sorted(groups), 'images': sorted(images)})
 
 
-def refuse_seen(run: epath.PathLike, held_out: Split, purpose: str) -> None:
+def refuse_leak(train: Split, held_out: Split, protocol: str) -> None:
+  """Stops before training when a split shares images or lesions with the training split.
+
+  Args:
+    train: what would be trained on.
+    held_out: what would be validated or tested on.
+    protocol: `config.protocol`; 'published' lets lesions be shared, as some publications do, but
+      never images.
+
+  Raises:
+    UserError: naming how many images, and one.
+  """
+  both = np.isin(held_out.image_ids, train.image_ids)
+  if both.any():
+    raise UserError(
+      f'{both.sum()} of the {len(both)} images of the split {held_out.split!r}, such as '
+      f'{held_out.image_ids[both][0]}, are in the training split {train.split!r} too: give '
+      'config.data.train_split, validation_split and test_split without common images.'
+    )
+  both = np.isin(held_out.group_ids, train.group_ids)
+  if both.any() and protocol != 'published':
+    raise UserError(
+      f'{both.sum()} of the {len(both)} images of {held_out.name} ({held_out.split}), such as '
+      f'{held_out.image_ids[both][0]}, show lesions that are in its split {train.split!r} too, so '
+      "results would be flattered: use a grouped data set, or config.protocol='published' to "
+      'reproduce a publication that did this.'
+    )
+
+
+def refuse_seen(
+  run: epath.PathLike, held_out: Split, purpose: str, images_only: bool = False
+) -> None:
   """Stops when a run has trained on groups that must be new to it.
 
   Args:
     run: directory of the run.
     held_out: the split that must be new.
     purpose: for the message, e.g. 'config.init_from'.
+    images_only: whether lesions may be shared; see `refuse_leak`.
 
   Raises:
-    UserError: naming how many groups, and one.
+    UserError: naming how many images, and one.
   """
   seen = _seen(run)
-  groups = np.isin(held_out.group_ids, seen['groups'])
-  both = groups | np.isin(held_out.image_ids, seen['images'])
+  both = np.isin(held_out.image_ids, seen['images'])
+  if not images_only:
+    both |= np.isin(held_out.group_ids, seen['groups'])
   if both.any():
     raise UserError(
       f'{purpose}: the run {run} was trained on {both.sum()} of the {len(both)} images or their '
@@ -165,17 +212,26 @@ def refuse_seen(run: epath.PathLike, held_out: Split, purpose: str) -> None:
 
 
 def _seen(run: epath.PathLike) -> dict[str, list[str]]:
-  path = epath.Path(run) / 'seen.json'
+  missing = f'{run} has no seen.json, so what it was trained on is unknown'
+  return _read_json(run, 'seen.json', missing)
+
+
+def _read_json(run_dir: epath.PathLike, name: str, missing: str) -> Any:
+  path = locate(run_dir) / name
   try:
     return json.loads(path.read_text())
-  except FileNotFoundError as error:
-    raise UserError(
-      f'{path} is missing, so what the run was trained on is unknown: give the --workdir of a '
-      'training run.'
-    ) from error
+  except (FileNotFoundError, NotADirectoryError) as error:
+    raise UserError(f'{missing}; give the --workdir of a training run.') from error
+  except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    raise UserError(f'{path} cannot be read ({error}): restore it, or train again.') from error
 
 
-def _commit() -> str:
+@functools.cache
+def code_commit() -> str:
+  """Returns the commit of this code, '' outside a repository.
+
+  Ask when a run starts: the files may be changed while it trains, and the answer is kept.
+  """
   here = epath.Path(__file__).parent
   try:
     command = ['git', '-C', str(here), 'describe', '--always', '--dirty', '--abbrev=12']
