@@ -31,9 +31,10 @@ def run(main: Callable[[list[str]], object]) -> None:
   """
 
   def quietly(argv: list[str]) -> object:
-    # Libraries report every file they touch; what matters to the user comes as an exception.
+    # Libraries report every file they touch, and an error once a thread before they raise it; what
+    # matters to the user comes as an exception.
     if not flags.FLAGS['verbosity'].present:
-      logging.set_verbosity(logging.ERROR)
+      logging.set_verbosity(logging.FATAL)
     return main(argv)
 
   try:

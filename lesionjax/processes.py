@@ -8,6 +8,10 @@ import jax
 
 from data_builders.errors import UserError
 
+# The first process measures and writes the report while the others wait to end together with it;
+# one that dies is noticed by its heartbeat, long before.
+_REPORT_S = 6 * 3600
+
 _VARIABLES = ('JAX_COORDINATOR_ADDRESS', 'JAX_NUM_PROCESSES', 'JAX_PROCESS_ID')
 
 
@@ -24,9 +28,11 @@ def start() -> None:
   try:
     if all(given):
       address, count, index = given
-      jax.distributed.initialize(address, int(count or 0), int(index or 0))
+      jax.distributed.initialize(
+        address, int(count or 0), int(index or 0), shutdown_timeout_seconds=_REPORT_S
+      )
     else:
-      jax.distributed.initialize()
+      jax.distributed.initialize(shutdown_timeout_seconds=_REPORT_S)
   except (ValueError, RuntimeError) as error:
     raise UserError(
       f'--distributed: the other processes cannot be found ({str(error).splitlines()[0]}): start '

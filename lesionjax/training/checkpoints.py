@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -37,8 +40,12 @@ class Checkpoints:
   def __enter__(self) -> Checkpoints:
     return self
 
-  def __exit__(self, *exc: object) -> None:
-    self._checkpointer.close()
+  def __exit__(self, kind: object, *rest: object) -> None:
+    try:
+      self._checkpointer.close()
+    except (OSError, ValueError):  # a failed save is told again
+      if kind is None:
+        raise
 
   @property
   def last_step(self) -> int | None:
@@ -54,17 +61,22 @@ class Checkpoints:
     return max(ranks, key=lambda step: ranks[step]) if ranks else None
 
   def save(self, state: State, data: Any, progress: Progress, is_best: bool = False) -> None:
-    """Writes a checkpoint and waits for it; one that this step has already stays."""
+    """Writes a checkpoint and waits for it; one that this step has already stays.
+
+    Raises:
+      UserError: when the disk is full, read-only or not ours; the checkpoint before stays.
+    """
     step = int(state.step)
     if self.last_step == step:
       return
-    self._checkpointer.save_checkpointables(
-      step,
-      {'weights': _weights(state), 'rest': _rest(state), 'data': data},
-      force=True,
-      metrics={'rank': progress.improvements} if is_best else None,
-      custom_metadata=progress.to_json(),
-    )
+    with _disk_errors(self._directory):
+      self._checkpointer.save_checkpointables(
+        step,
+        {'weights': _weights(state), 'rest': _rest(state), 'data': data},
+        force=True,
+        metrics={'rank': progress.improvements} if is_best else None,
+        custom_metadata=progress.to_json(),
+      )
 
   def progress(self, step: int) -> Progress:
     """Returns the host's memory as saved at `step`."""
@@ -83,10 +95,11 @@ class Checkpoints:
       The state.
 
     Raises:
-      UserError: when the checkpoint has other shapes.
+      UserError: when the checkpoint has other shapes, or was saved by more or fewer processes.
     """
     wanted = {'weights': _abstract(_weights(like)), 'rest': _abstract(_rest(like))}
     self._check(step, wanted)
+    self._check_processes(step)
     found = self._checkpointer.load_checkpointables(step, {**wanted, 'data': data})
     return dataclasses.replace(like, **found['weights'], **found['rest'])
 
@@ -124,6 +137,33 @@ class Checkpoints:
             f'{ours.get(key, "(absent)")} here; use the configuration that made it or another '
             '--workdir.'
           )
+
+  def _check_processes(self, step: int) -> None:
+    # Grain keeps the iterator of every process in a file of its own.
+    folder, now = self._directory / str(step) / 'data', jax.process_count()
+    found = [path.stem.rsplit('-', 1)[-1] for path in folder.glob('process_*-of-*.json')]
+    if found and str(now) not in found:
+      raise UserError(
+        f'The checkpoint {folder.parent} was saved by {found[0]} process(es) and this start has '
+        f'{now}: start as many as before, or use another --workdir.'
+      )
+
+
+@contextmanager
+def _disk_errors(directory: epath.Path) -> Iterator[None]:
+  """Turns what a disk refuses into one sentence."""
+  try:
+    yield
+  except (OSError, ValueError) as error:
+    # TensorStore raises a ValueError with the system's words and code at the end of its message.
+    told = re.search(r'([^:]*) \[os_error_code', str(error))
+    if not told and not isinstance(error, OSError):
+      raise
+    reason = told[1].strip() if told else getattr(error, 'strerror', None) or error
+    raise UserError(
+      f'{directory} cannot be written ({reason}): free the disk or make it writable, then run the '
+      'same command again; the last whole checkpoint is kept.'
+    ) from error
 
 
 def shapes(tree: Any) -> dict[str, tuple[int, ...]]:
