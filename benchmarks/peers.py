@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,8 @@ def load_timm() -> Any:
   Raises:
     UserError: PyTorch or timm is not installed.
   """
-  _declare_torchvision_operators(load_torch())
+  if 'timm' not in sys.modules:
+    _declare_torchvision_operators(load_torch())
   return _load('timm')
 
 

@@ -38,7 +38,6 @@ def lax_conv(x: jax.Array, kernel: jax.Array, strides: tuple[int, int], pads: Pa
   )
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def conv(x: jax.Array, kernel: jax.Array, strides: tuple[int, int], pads: Pads) -> jax.Array:
   """Two-dimensional convolution (cross-correlation, as in every network).
 
@@ -51,6 +50,10 @@ def conv(x: jax.Array, kernel: jax.Array, strides: tuple[int, int], pads: Pads) 
   Returns:
     [B,h,w,D] with h = (H + sum(pads[0]) - kh) // strides[0] + 1, of x's dtype.
   """
+  return _conv(x, kernel, strides, pads)
+
+
+def _conv_value(x, kernel, strides, pads) -> jax.Array:
   if not _tap_by_tap(x.shape, kernel.shape, strides, pads):
     return lax_conv(x, kernel, strides, pads)
   return lax.platform_dependent(
@@ -62,7 +65,7 @@ def conv(x: jax.Array, kernel: jax.Array, strides: tuple[int, int], pads: Pads) 
 
 
 def _conv_forward(x, kernel, strides, pads):
-  return conv(x, kernel, strides, pads), (x, kernel)
+  return _conv_value(x, kernel, strides, pads), (x, kernel)
 
 
 def _conv_backward(strides, pads, saved, gradient):
@@ -87,7 +90,8 @@ def _conv_backward(strides, pads, saved, gradient):
   return lax.platform_dependent(x, kernel, gradient, cpu=mended, default=plain)
 
 
-conv.defvjp(_conv_forward, _conv_backward)
+_conv = jax.custom_vjp(_conv_value, nondiff_argnums=(2, 3))
+_conv.defvjp(_conv_forward, _conv_backward)
 
 
 def _tap_by_tap(

@@ -21,7 +21,6 @@ def lax_max_pool(x: jax.Array, window: int, stride: int, pad: int = 0) -> jax.Ar
   )
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
 def max_pool(x: jax.Array, window: int, stride: int, pad: int = 0) -> jax.Array:
   """Maximum over square windows; of equal maxima the first (row by row) gets the gradient.
 
@@ -34,7 +33,7 @@ def max_pool(x: jax.Array, window: int, stride: int, pad: int = 0) -> jax.Array:
   Returns:
     [B,h,w,C] with h = (H + 2 * pad - window) // stride + 1.
   """
-  return lax_max_pool(x, window, stride, pad)
+  return _max_pool(x, window, stride, pad)
 
 
 def _forward(x, window, stride, pad):
@@ -51,7 +50,8 @@ def _backward(window, stride, pad, saved, gradient):
   return (lax.platform_dependent(*saved, gradient, cpu=mended, default=plain),)
 
 
-max_pool.defvjp(_forward, _backward)
+_max_pool = jax.custom_vjp(lax_max_pool, nondiff_argnums=(1, 2, 3))
+_max_pool.defvjp(_forward, _backward)
 
 
 def _first_winner(x, y, tap, window, stride, pad):

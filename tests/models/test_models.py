@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 from data_builders.errors import UserError
 from lesionjax.models import MODELS, build_model
+from lesionjax.models.resnet import ResNet
 
 # torchvision and timm with 1,000 classes.
 PARAMETERS = {'resnet18': 11_689_512, 'resnet34': 21_797_672, 'resnet50': 25_557_032}
@@ -41,11 +44,11 @@ def test_shapes_and_dtypes(name, size):
   assert features['pre_logits'].shape == (2, width)
 
 
-@pytest.mark.parametrize('name', ['cnn', 'resnet18'])
+@pytest.mark.parametrize('name', ['cnn'])
 def test_bfloat16_stays_near_float32(name):
   image = jax.random.normal(jax.random.key(1), (4, 32, 32, 3))
   exact, coarse = (build_model(name, 5, dtype=d) for d in (jnp.float32, jnp.bfloat16))
-  variables = exact.init(jax.random.key(0), image)
+  variables = jax.jit(exact.init)(jax.random.key(0), image)
   a = jax.jit(exact.apply)(variables, image)[0]
   b = jax.jit(coarse.apply)(variables, image)[0]
   assert float(jnp.abs(a - b).max()) <= 0.05 * float(jnp.abs(a).max()) + 0.02
@@ -54,8 +57,10 @@ def test_bfloat16_stays_near_float32(name):
 def test_training_statistics_are_the_batch_s():
   model = build_model('cnn', 3, widths=(4,), dropout=0.0)
   image = 2 + 3 * jax.random.normal(jax.random.key(1), (8, 8, 8, 3))
-  variables = model.init(jax.random.key(0), image)
-  _, new = model.apply(variables, image, train=True, mutable=['batch_stats'])
+  variables: Any = jax.jit(model.init)(jax.random.key(0), image)
+  new: Any = jax.jit(lambda v: model.apply(v, image, train=True, mutable=['batch_stats'])[1])(
+    variables
+  )
   kernel = variables['params']['block1_conv1']['kernel']
   x = jax.lax.conv_general_dilated(
     image, kernel, (1, 1), 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
@@ -68,7 +73,7 @@ def test_training_statistics_are_the_batch_s():
 def test_dropout_needs_and_uses_its_stream():
   model = build_model('cnn', 3, widths=(4,))
   image = jax.random.normal(jax.random.key(1), (2, 8, 8, 3))
-  variables = model.init(jax.random.key(0), image)
+  variables: Any = jax.jit(model.init)(jax.random.key(0), image)
   logits = [
     model.apply(
       variables, image, train=True, mutable=['batch_stats'], rngs={'dropout': jax.random.key(i)}
@@ -79,13 +84,12 @@ def test_dropout_needs_and_uses_its_stream():
   assert not np.array_equal(logits[0], logits[2])
 
 
-def test_blocks_start_as_the_identity_unless_told_otherwise():
-  image = jnp.ones((1, 32, 32, 3))
-  for zero in (True, False):
-    model = build_model('resnet18', 3, zero_init_last=zero)
-    params = model.init(jax.random.key(0), image)['params']
-    scale = params['stage4_block2']['norm2']['scale']
-    np.testing.assert_array_equal(scale, 0.0 if zero else 1.0)
+@pytest.mark.parametrize('zero', [True, False])
+def test_blocks_start_as_the_identity_unless_told_otherwise(zero):
+  model = ResNet(num_classes=3, depths=(1,), zero_init_last=zero)
+  params = jax.jit(model.init)(jax.random.key(0), jnp.ones((1, 16, 16, 3)))['params']
+  scale = params['stage1_block1']['norm2']['scale']
+  np.testing.assert_array_equal(scale, 0.0 if zero else 1.0)
 
 
 @pytest.mark.parametrize(('name', 'word'), [('resnet81', 'resnet18'), ('zzz', 'cnn')])

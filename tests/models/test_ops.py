@@ -13,18 +13,11 @@ from lesionjax.models import ops, pooling
 CONVOLUTIONS = [
   (1, 1, 3, 1, 1, 4, 5),
   (2, 2, 3, 1, 1, 4, 5),
-  (2, 3, 3, 1, 1, 4, 5),
   (4, 4, 3, 2, 1, 4, 5),
   (5, 4, 3, 2, 1, 4, 5),
-  (4, 4, 1, 2, 0, 4, 5),
   (7, 6, 1, 1, 0, 4, 5),
-  (7, 5, 1, 2, 0, 4, 5),
   (3, 3, 7, 2, 3, 3, 4),
-  (9, 10, 7, 2, 3, 3, 4),
-  (8, 9, 3, 1, 1, 3, 4),
-  (9, 11, 3, 2, 1, 3, 4),
   (11, 9, 3, 3, 0, 3, 4),
-  (10, 10, 3, 1, 1, 80, 4),
   (8, 9, 3, 1, 1, 16, 4),
   (9, 11, 3, 2, 1, 16, 4),
   (6, 6, 3, 4, 0, 3, 4),
@@ -33,8 +26,8 @@ CONVOLUTIONS = [
 
 
 def _pair(shape_x, shape_k, dtype=jnp.float32):
-  a, b = jax.random.split(jax.random.key(0))
-  return jax.random.normal(a, shape_x, dtype), jax.random.normal(b, shape_k, dtype)
+  rng = np.random.default_rng(0)
+  return rng.normal(size=shape_x).astype(dtype), rng.normal(size=shape_k).astype(dtype)
 
 
 def _value_and_gradients(function, x, kernel):
@@ -46,14 +39,14 @@ def _value_and_gradients(function, x, kernel):
   return (y, *gradients)
 
 
-def _conv_results(case, dtype=jnp.float32):
+def _conv_results(case, dtype=jnp.float32, ours=True):
   height, width, window, stride, pad, channels, features = case
   x, kernel = _pair((3, height, width, channels), (window, window, channels, features), dtype)
   arguments = ((stride, stride), ((pad, pad), (pad, pad)))
-  return (
-    _value_and_gradients(lambda x, k: ops.conv(x, k, *arguments), x, kernel),
-    _value_and_gradients(lambda x, k: ops.lax_conv(x, k, *arguments), x, kernel),
-  )
+  plain = _value_and_gradients(lambda x, k: ops.lax_conv(x, k, *arguments), x, kernel)
+  if not ours:
+    return plain
+  return _value_and_gradients(lambda x, k: ops.conv(x, k, *arguments), x, kernel), plain
 
 
 @pytest.mark.parametrize('case', CONVOLUTIONS, ids=str)
@@ -64,15 +57,14 @@ def test_conv_and_its_gradients_equal_lax(case):
     np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5)
 
 
-@pytest.mark.parametrize('case', [CONVOLUTIONS[i] for i in (1, 3, 9)], ids=str)
+@pytest.mark.parametrize('case', [CONVOLUTIONS[i] for i in (1, 2)], ids=str)
 def test_conv_in_bfloat16_is_as_near_to_float32_as_lax(case):
   ours, plain = _conv_results(case, jnp.bfloat16)
-  exact = _conv_results(case)[1]
+  exact = _conv_results(case, jnp.float32, ours=False)
   for a, b, c in zip(ours, plain, exact, strict=True):
     assert a.dtype == jnp.bfloat16
-    scale = float(jnp.abs(c).max())
-    error = float(jnp.abs(a.astype(jnp.float32) - c).max()) / scale
-    assert error <= float(jnp.abs(b.astype(jnp.float32) - c).max()) / scale + 0.02
+    a, b, c = (np.asarray(array, np.float32) for array in (a, b, c))
+    assert np.abs(a - c).max() <= np.abs(b - c).max() + 0.02 * np.abs(c).max()
 
 
 def test_conv_pads_each_side_by_itself():
@@ -96,21 +88,20 @@ def test_kernel_gradient_in_pieces_equals_the_whole(monkeypatch):
 
 
 @pytest.mark.parametrize(
-  'case',
+  ('case', 'dtype'),
   [
-    (8, 8, 2, 2, 0),
-    (7, 9, 2, 2, 0),
-    (8, 8, 3, 2, 1),
-    (9, 7, 3, 2, 1),
-    (7, 8, 3, 3, 0),
-    (6, 6, 3, 1, 1),
+    ((7, 9, 2, 2, 0), jnp.float32),
+    ((8, 8, 2, 2, 0), jnp.bfloat16),
+    ((8, 8, 3, 2, 1), jnp.float32),
+    ((9, 7, 3, 2, 1), jnp.bfloat16),
+    ((7, 8, 3, 3, 0), jnp.float32),
+    ((6, 6, 3, 1, 1), jnp.float32),
   ],
   ids=str,
 )
-@pytest.mark.parametrize('dtype', [jnp.float32, jnp.bfloat16])
 def test_max_pool_and_its_gradient_equal_lax_ties_included(case, dtype):
   height, width, window, stride, pad = case
-  x = jax.nn.relu(jax.random.normal(jax.random.key(0), (3, height, width, 5), dtype))
+  x = np.maximum(np.random.default_rng(0).normal(size=(3, height, width, 5)), 0).astype(dtype)
   results = []
   for function in (pooling.max_pool, pooling.lax_max_pool):
 
@@ -119,11 +110,10 @@ def test_max_pool_and_its_gradient_equal_lax_ties_included(case, dtype):
       return jnp.sum(jnp.sin(y.astype(jnp.float32) + 1)), y
 
     results.append(jax.jit(jax.grad(loss, has_aux=True))(x))
-  for a, b in zip(*results, strict=True):
+  atol = 1e-6 if dtype == jnp.float32 else 2e-2
+  for a, b in zip(results[0], results[1], strict=True):
     assert a.dtype == b.dtype
-    np.testing.assert_allclose(
-      a.astype(jnp.float32), b.astype(jnp.float32), atol=1e-6 if dtype == jnp.float32 else 2e-2
-    )
+    np.testing.assert_allclose(np.asarray(a, np.float32), np.asarray(b, np.float32), atol=atol)
 
 
 def test_other_backends_keep_the_plain_operations():

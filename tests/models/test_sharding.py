@@ -9,15 +9,18 @@ import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
 from lesionjax.models import build_model
+from lesionjax.models.resnet import ResNet
 
 
-@pytest.mark.parametrize('name', ['cnn', 'resnet18'])
+@pytest.mark.parametrize('name', ['cnn', 'resnet'])
 def test_eight_devices_compute_what_one_does(name):
   if jax.device_count() < 8:
     pytest.skip('needs 8 devices: jax_num_cpu_devices=8')
-  arguments = {'dropout': 0.0, 'widths': (4, 8)} if name == 'cnn' else {}
-  model = build_model(name, 3, **arguments)
-  image = jax.random.normal(jax.random.key(1), (16, 32, 32, 3))
+  if name == 'cnn':
+    model = build_model('cnn', 3, dropout=0.0, widths=(16, 16))
+  else:
+    model = ResNet(num_classes=3, depths=(1,))
+  image = jax.random.normal(jax.random.key(1), (16, 16, 16, 3))
   variables = jax.jit(model.init)(jax.random.key(0), image)
   traces = []
 
