@@ -20,7 +20,8 @@ from lesionjax import experiment
 from lesionjax.training import loop
 
 # Runs `train` on the configuration in argv[1] in the directory argv[2]; sends itself the signal
-# argv[5] when the record `argv[3]` of step argv[4] is about to be written.
+# argv[5] when the record `argv[3]` of step argv[4] is about to be written. Says which step it began
+# with: starting over instead of resuming would leave the same files.
 RUNNER = """
 import json, os, sys
 from lesionjax import config, experiment, processes
@@ -28,8 +29,12 @@ from lesionjax.training import writer
 
 values, workdir, kind, step, number = sys.argv[1:]
 write = writer.Writer.write
+began = []
 
 def write_or_die(self, found, at, *rest):
+  if not began:
+    began.append(at)
+    print(f'began with step {at}', flush=True)
   if (found, at) == (kind, int(step)):
     os.kill(os.getpid(), int(number))
   write(self, found, at, *rest)
@@ -140,8 +145,9 @@ def test_killed_and_resumed_equals_uninterrupted(config, run, tmp_path):
   workdir = tmp_path / 'killed'
   finish(start(config, workdir, 'step', 7), -signal.SIGKILL)
   assert max(int(p.name) for p in (workdir / 'checkpoints').iterdir() if p.name.isdigit()) == 6
-  finish(start(config, workdir, 'validation', 8), -signal.SIGKILL)
-  finish(start(config, workdir))
+  out = finish(start(config, workdir, 'validation', 8), -signal.SIGKILL)
+  assert 'began with step 7\n' in out
+  assert 'began with step 7\n' in finish(start(config, workdir))
   assert records(workdir) == records(run)
   assert_identical(saved(workdir, 12), saved(run, 12))
   ours, theirs = (json.loads((d / 'metrics.json').read_text()) for d in (workdir, run))
@@ -153,15 +159,15 @@ def test_sigterm_finishes_the_step_saves_and_says_how_to_go_on(config, run, tmp_
   out = finish(start(config, workdir, 'step', 5, signal.SIGTERM))
   assert 'Stopped after step 7; the same command carries on from there.' in out
   assert not (workdir / 'report.html').exists()
-  finish(start(config, workdir))
+  assert 'began with step 8\n' in finish(start(config, workdir))
   assert_identical(saved(workdir, 12), saved(run, 12))
   assert records(workdir) == records(run)
 
 
 def test_a_finished_run_is_only_evaluated_again(config, run):
-  before = records(run)
+  before = (run / 'metrics.jsonl').read_bytes()  # wall times included: nothing is done again
   experiment.train(config, str(run))
-  assert records(run) == before
+  assert (run / 'metrics.jsonl').read_bytes() == before
 
 
 def losses_on(config, num_devices, accumulate=1):
@@ -221,7 +227,7 @@ def test_two_processes_train_save_and_restore(config, tmp_path):
   second.communicate(timeout=300)
   assert first.returncode == -signal.SIGKILL
   for process in start_both():
-    finish(process)
+    assert 'began with step 7\n' in finish(process)
   ours = [r for r in records(shared) if r['kind'] == 'step']
   theirs = [r for r in records(alone) if r['kind'] == 'step']
   assert [r['step'] for r in ours] == list(range(1, 13))
