@@ -184,6 +184,7 @@ def evaluate(workdir: str, eval_data: str = '', train_wall_s: float | None = Non
     run_directory.refuse_seen(run_dir, split, 'Evaluation', images_only=published)
   outputs = _predict_splits(config, run_dir, splits, class_names)
   if jax.process_index() != 0:
+    processes.wait_for_all('report')  # which the first writes
     return ''
   metrics: dict[str, Any] = {}
   for name, split in splits.items():
@@ -200,7 +201,9 @@ def evaluate(workdir: str, eval_data: str = '', train_wall_s: float | None = Non
   if train_wall_s is not None:
     wall_s['train'] = round(train_wall_s, 1)
   run_directory.write_environment(out_dir, wall_s)
-  return str(write_report(out_dir))
+  report = str(write_report(out_dir))
+  processes.wait_for_all('report')
+  return report
 
 
 def _predict_splits(
