@@ -23,8 +23,8 @@ _DISK = {
 def run(main: Callable[[list[str]], object]) -> None:
   """Parses absl flags and runs `main(argv)`; does not return.
 
-  Exit status: 0, or 1 after a mistake in flags, input, configuration or disk, told in one sentence
-  on stderr. Anything else is a defect of ours and keeps its traceback.
+  Exit status: 0, 130 after Ctrl-C, or 1 after a mistake in flags, input, configuration or disk,
+  told in one sentence on stderr. Anything else is a defect of ours and keeps its traceback.
 
   Args:
     main: gets the command line without the flags.
@@ -41,6 +41,9 @@ def run(main: Callable[[list[str]], object]) -> None:
     app.run(quietly, flags_parser=_parse)
   except UserError as error:
     sys.exit(f'Error: {error}')
+  except KeyboardInterrupt:
+    sys.stderr.write('Interrupted; the same command carries on from what is saved.\n')
+    sys.exit(130)
   except OSError as error:
     if str(error).startswith('Configuration is not available'):  # ml_collections
       given = next((a for a in sys.argv if a.lstrip('-').startswith('config=')), '--config')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import signal
@@ -97,7 +98,7 @@ def train(
   clock = _Clock(start)
   trace = _Trace(plan.profile_dir, first=min(3, plan.total_steps - start - 1))
   pending: list[tuple[int, dict[str, Array]]] = []
-  with _StopSignal() as stop, trace:
+  with _StopSignal() as stop, trace, contextlib.closing(line):
     while step < plan.total_steps and not progress.stopped_early:
       trace.before(step - start, state)
       state, metrics = step_fn(state, next(batches))

@@ -88,6 +88,7 @@ class ProgressLine:
     self._start, self._begin = start_step, time.perf_counter()
     self._printed = 0.0
     self._active = jax.process_index() == 0
+    self._unfinished = False
 
   def show(self, step: int, loss: float, epoch: float) -> None:
     """Rewrites the line on a terminal; elsewhere prints one at most every 15 seconds."""
@@ -101,10 +102,16 @@ class ProgressLine:
     if not self._active:
       return
     if sys.stderr.isatty():
-      print(f'\r{line}\x1b[K', end='' if step < self._total else '\n', file=sys.stderr, flush=True)
+      print(f'\r{line}\x1b[K', end='', file=sys.stderr, flush=True)
+      self._unfinished = True
     elif now - self._printed > 15 or step == self._total:
       print(line, file=sys.stderr, flush=True)
       self._printed = now
+
+  def close(self) -> None:
+    """Ends the line, so that what is printed next does not run into it."""
+    if self._unfinished:
+      print(file=sys.stderr, flush=True)
 
 
 def _clock(seconds: float) -> str:
