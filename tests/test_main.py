@@ -50,6 +50,7 @@ def test_one_sentence_and_nothing_written(arguments, message, tmp_path):
     ('normalise.std', (0.2, 0.2, 0.0), 'config.normalise.std=(0.2, 0.2, 0.0) must be above 0'),
     ('init_from', 'runs/other', "config.init_head='' go together"),
     ('augment.crop_area', (0.0, 1.0), 'crop_area'),
+    ('augment.scale', (0.5,), 'augment.scale is (0.5,); it must be two numbers'),
     ('num_devices', 99, 'config.num_devices=99 must be at most'),
     ('evaluate.batch_size', 30, 'config.evaluate.batch_size=30 must be a multiple of 8'),
   ],

@@ -60,11 +60,11 @@ class AugmentOptions:
       if not 0 <= value <= most:
         raise UserError(f'augment.{name} is {value!r}; it must lie in 0..{most:g}.')
     for name, (least, most) in _RANGES.items():
-      low, high = getattr(self, name)
-      object.__setattr__(self, name, (low, high))  # configs hold lists, which cannot be hashed
-      if not least <= low <= high <= most:
+      values = tuple(getattr(self, name))
+      object.__setattr__(self, name, values)  # configs hold lists, which cannot be hashed
+      if len(values) != 2 or not least <= values[0] <= values[1] <= most:
         raise UserError(
-          f'augment.{name} is {(low, high)!r}; it must be two numbers with '
+          f'augment.{name} is {values!r}; it must be two numbers with '
           f'{least:g} <= low <= high <= {most:g}.'
         )
     if self.border not in BORDERS:
