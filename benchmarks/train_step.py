@@ -19,6 +19,7 @@ import numpy as np
 import optax
 
 from benchmarks import common, peers
+from lesionjax.allocator import keep_freed_memory
 from lesionjax.models import build_model
 from lesionjax.training import classify
 
@@ -100,7 +101,9 @@ def main() -> dict[str, Any]:
   parser.add_argument('--rounds', type=int, default=9, help='timed rounds of either side')
   parser.add_argument('--repeats', type=int, default=1, help='steps per round')
   parser.add_argument('--warmup', type=int, default=3, help='untimed steps of either side')
-  return measure(parser.parse_args())
+  options = parser.parse_args()
+  keep_freed_memory()  # as main.py does; it holds for both sides
+  return measure(options)
 
 
 if __name__ == '__main__':

@@ -24,6 +24,8 @@ Pads = tuple[tuple[int, int], tuple[int, int]]
 # Maps of at most this many output pixels are convolved tap by tap on a CPU: measured at 1x1, 2x2
 # and 4x4, where most of a kernel lies outside the map; from 8x8 on lax is as fast or faster.
 _TAPS_MAX_PIXELS = 16
+# The same for kernel gradients, beyond which patches are faster on maps so small.
+_TAPS_MAX_KERNEL_GRADIENT_PIXELS = 4
 # Kernel gradients of so few input channels are a product with patches on a CPU: twice as fast at 64
 # channels, equal at 128; at the 3 of a stem the patches cost what the product gains ...
 _PATCHES_CHANNELS = range(16, 65)
@@ -71,19 +73,22 @@ def _conv_forward(x, kernel, strides, pads):
 def _conv_backward(strides, pads, saved, gradient):
   x, kernel = saved
   taps = _tap_by_tap(x.shape, kernel.shape, strides, pads)
-  few = kernel.shape[2] in _PATCHES_CHANNELS
+  few = kernel.shape[2] in _PATCHES_CHANNELS and kernel.shape[:2] != (1, 1)
 
   def plain(x, kernel, gradient):
     return jax.vjp(partial(lax_conv, strides=strides, pads=pads), x, kernel)[1](gradient)
 
   def mended(x, kernel, gradient):
     if taps:
-      return (
-        _taps_input_gradient(x.shape, kernel, gradient, strides, pads),
-        _taps_kernel_gradient(x, kernel.shape, gradient, strides, pads),
-      )
-    to_input = jax.vjp(lambda x: lax_conv(x, kernel, strides, pads), x)[1]
-    return to_input(gradient)[0], _patches_kernel_gradient(x, kernel.shape, gradient, strides, pads)
+      to_input = _taps_input_gradient(x.shape, kernel, gradient, strides, pads)
+    else:
+      to_input = jax.vjp(lambda x: lax_conv(x, kernel, strides, pads), x)[1](gradient)[0]
+    by_patches = few or gradient.shape[1] * gradient.shape[2] > _TAPS_MAX_KERNEL_GRADIENT_PIXELS
+    if taps and (kernel.shape[:2] == (1, 1) or not by_patches):
+      to_kernel = _taps_kernel_gradient(x, kernel.shape, gradient, strides, pads)
+    else:
+      to_kernel = _patches_kernel_gradient(x, kernel.shape, gradient, strides, pads)
+    return to_input, to_kernel
 
   if not taps and not few:
     return plain(x, kernel, gradient)
