@@ -16,6 +16,9 @@ _MODE = flags.DEFINE_enum(
 _EVAL_DATA = flags.DEFINE_string(
   'eval_data', '', 'With --mode=evaluate: another prepared data set, NAME or NAME/CONFIG.'
 )
+_DATA_DIR = flags.DEFINE_string(
+  'data_dir', '', 'With --mode=evaluate: where prepared data lie, if not where the run found them.'
+)
 _DRY_RUN = flags.DEFINE_bool('dry_run', False, 'Print shapes, memory and steps; train nothing.')
 _PROFILE = flags.DEFINE_bool('profile', False, 'Write a trace of a few steps to WORKDIR/profile.')
 _DISTRIBUTED = flags.DEFINE_bool('distributed', False, 'One of several processes of the run.')
@@ -31,6 +34,7 @@ def main(argv: list[str]) -> None:
     _CONFIG.value,
     _WORKDIR.value,
     eval_data=_EVAL_DATA.value,
+    data_dir=_DATA_DIR.value,
     dry_run=_DRY_RUN.value,
     profile=_PROFILE.value,
     distributed=_DISTRIBUTED.value,

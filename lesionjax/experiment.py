@@ -13,7 +13,7 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
-from lesionjax import assembly, files, inference, processes, run_directory, scoring
+from lesionjax import allocator, assembly, files, inference, processes, run_directory, scoring
 from lesionjax import config as config_lib
 from lesionjax.assembly import Pieces
 from lesionjax.data.records import Split, provenance
@@ -21,11 +21,12 @@ from lesionjax.dry_run import describe
 from lesionjax.report.page import write_report
 from lesionjax.training.checkpoints import Checkpoints, shapes
 from lesionjax.training.classify import make_eval_step
-from lesionjax.training.loop import Interrupted, init_state
+from lesionjax.training.loop import init_state
 from lesionjax.training.loop import train as run_loop
 from lesionjax.training.mesh import check_batch, make_mesh, to_host
 from lesionjax.training.progress import Progress
 from lesionjax.training.state import State
+from lesionjax.training.stopping import Interrupted, interrupted_by_sigterm
 from lesionjax.training.writer import Writer
 
 
@@ -53,10 +54,12 @@ def train(config: ConfigDict, workdir: str, profile: bool = False) -> str:
   run_directory.refuse_other_data(run_dir, data)
   if jax.process_index() == 0:
     run_directory.claim(run_dir, config)
-    files.write_json(run_dir / 'data.json', data)
-    run_directory.remember_seen(run_dir, pieces.train, config.init_from)
-  progress = _train(pieces, run_dir)
-  return evaluate(workdir, train_wall_s=progress.train_wall_s)
+  with run_directory.hold(run_dir):
+    if jax.process_index() == 0:
+      files.write_json(run_dir / 'data.json', data)
+      run_directory.remember_seen(run_dir, pieces.train, config.init_from)
+    progress = _train(pieces, run_dir)
+    return evaluate(workdir, train_wall_s=progress.train_wall_s)
 
 
 def _check_held_out(pieces: Pieces) -> None:
@@ -84,6 +87,9 @@ def _train(pieces: Pieces, run_dir: epath.Path) -> Progress:
     elif pieces.config.init_from:
       state = _initialise_from(pieces, state)
     writer = Writer(run_dir, resume_step=step or 0)
+    unfinished = (step or 0) < pieces.plan.total_steps and not progress.stopped_early
+    if jax.process_index() == 0 and unfinished:
+      (run_dir / 'environment.json').unlink(missing_ok=True)  # of an evaluation half way
     try:
       state, progress = run_loop(
         pieces.task,
@@ -151,13 +157,16 @@ def _initialise_from(pieces: Pieces, state: State) -> State:
   return dataclasses.replace(state, params=params, batch_stats=found['batch_stats'], ema=ema)
 
 
-def evaluate(workdir: str, eval_data: str = '', train_wall_s: float | None = None) -> str:
+def evaluate(
+  workdir: str, eval_data: str = '', data_dir: str = '', train_wall_s: float | None = None
+) -> str:
   """Evaluates the best checkpoint of a run and writes the report.
 
   Args:
     workdir: the run's directory.
     eval_data: another data set, NAME or NAME/CONFIG, whose test split is evaluated and whose
       results go to `workdir/external/`; '' is the run's own validation and test.
+    data_dir: where prepared data lie now; '' is where the run found its own.
     train_wall_s: seconds spent training; None keeps what the run recorded.
 
   Returns:
@@ -169,6 +178,8 @@ def evaluate(workdir: str, eval_data: str = '', train_wall_s: float | None = Non
   start = time.perf_counter()
   run_dir = run_directory.locate(workdir)
   config = run_directory.read_config(run_dir)
+  if data_dir:
+    config.data.data_dir = data_dir
   class_names = run_directory.class_names(run_dir)
   out_dir = run_dir / 'external' / eval_data.replace('/', '_') if eval_data else run_dir
   names = [config.data.test_split] if eval_data else [
@@ -209,7 +220,8 @@ def evaluate(workdir: str, eval_data: str = '', train_wall_s: float | None = Non
 def _predict_splits(
   config: ConfigDict, run_dir: epath.Path, splits: dict[str, Split], class_names: tuple[str, ...]
 ) -> dict[str, dict[str, np.ndarray]]:
-  mesh = make_mesh(config.num_devices)
+  # The numbers do not depend on the devices: where there are fewer than in training, all serve.
+  mesh = make_mesh(config.num_devices if config.num_devices <= jax.device_count() else 0)
   check_batch('evaluate.batch_size', config.evaluate.batch_size, mesh)
   model = assembly.make_model(config, len(class_names))
   weights = inference.restore_best(run_dir, model, config.data.size_px, mesh.replicated)
@@ -226,6 +238,7 @@ def run(
   workdir: str | None,
   *,
   eval_data: str = '',
+  data_dir: str = '',
   dry_run: bool = False,
   profile: bool = False,
   distributed: bool = False,
@@ -237,6 +250,7 @@ def run(
     config: the recipe; not for 'evaluate', which reads the run's own.
     workdir: the run's directory.
     eval_data: see `evaluate`.
+    data_dir: see `evaluate`.
     dry_run: whether to describe the run only.
     profile: see `train`.
     distributed: whether this is one of several processes.
@@ -246,14 +260,18 @@ def run(
   """
   if mode == 'evaluate' and (config is not None or dry_run or profile):
     raise UserError(
-      '--mode=evaluate takes --workdir and --eval_data: it reads the config of the run.'
+      '--mode=evaluate takes --workdir, --eval_data and --data_dir: it reads the config of the run.'
     )
   if mode == 'train' and config is None:
     raise UserError('--config is missing: give a recipe such as --config=configs/quickstart.py.')
-  if mode == 'train' and eval_data:
-    raise UserError(f'--eval_data={eval_data} goes with --mode=evaluate: train first.')
+  if mode == 'train' and (eval_data or data_dir):
+    raise UserError(
+      f'--eval_data={eval_data} and --data_dir={data_dir} go with --mode=evaluate: train first; a '
+      'run is told its data by --config.data.data_dir.'
+    )
   if workdir is None and not dry_run:
     raise UserError('--workdir is missing: give the directory of the run, as --workdir=runs/one.')
+  allocator.keep_freed_memory()
   if distributed:
     processes.start()
   if config is not None and dry_run:
@@ -261,7 +279,8 @@ def run(
     return
   assert workdir is not None
   try:
-    report = train(config, workdir, profile) if config else evaluate(workdir, eval_data)
+    with interrupted_by_sigterm():
+      report = train(config, workdir, profile) if config else evaluate(workdir, eval_data, data_dir)
   except Interrupted as stop:
     print(stop)
     return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -125,8 +126,8 @@ class Classifier:
     """Classifies images of any size.
 
     Args:
-      images: uint8 [N, H, W, 3] RGB, or a sequence of uint8 [H, W, 3] RGB arrays and paths of
-        JPEG or PNG files.
+      images: uint8 [N, H, W, 3] RGB, a sequence of uint8 [H, W, 3] RGB arrays and paths of JPEG or
+        PNG files, or one path.
       batch_size: images at a time.
 
     Returns:
@@ -135,6 +136,8 @@ class Classifier:
     Raises:
       UserError: naming the image that is not one.
     """
+    if isinstance(images, str | os.PathLike):
+      images = [images]
     logits, features = [], []
     for start in range(0, len(images), batch_size):
       rows = [

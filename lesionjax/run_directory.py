@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import fcntl
 import functools
 import importlib.metadata
 import json
@@ -12,7 +14,7 @@ import resource
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -140,10 +142,36 @@ def environment(wall_s: Mapping[str, float]) -> dict[str, Any]:
 
 
 def write_environment(out_dir: epath.Path, wall_s: Mapping[str, float]) -> None:
-  """Writes environment.json; seconds that an earlier start recorded are kept."""
+  """Writes environment.json: what trained a run stays, what evaluates it later stands beside it."""
   path = out_dir / 'environment.json'
-  before = json.loads(path.read_text())['wall_s'] if path.exists() else {}
-  files.write_json(path, environment({**before, **wall_s}))
+  found = environment(wall_s)
+  if path.exists():
+    found = {**json.loads(path.read_text()), 'evaluated_again': found}
+  files.write_json(path, found)
+
+
+@contextlib.contextmanager
+def hold(run_dir: epath.Path) -> Iterator[None]:
+  """Keeps a second start out of a directory while one trains in it.
+
+  The operating system gives the lock back when the process ends, however it ends. Object stores
+  have none.
+
+  Raises:
+    UserError: when another process trains there.
+  """
+  if '://' in os.fspath(run_dir) or jax.process_index() != 0:
+    yield
+    return
+  with open(run_dir / '.lock', 'w') as file:
+    try:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+      raise UserError(
+        f'--workdir={run_dir} is in use: another process trains there; wait for it, stop it, or '
+        'use another directory (several processes of one run are started with --distributed).'
+      ) from error
+    yield
 
 
 def remember_seen(run_dir: epath.Path, train: Split, ancestor: str = '') -> None:

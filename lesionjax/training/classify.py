@@ -45,71 +45,53 @@ def make_task(
   Returns:
     The Task. A batch holds `image` uint8 [B, H, W, 3] and `label` int32 [B].
   """
+  parts = _Classification(
+    model, num_classes, tx, schedule, prepare, label_smoothing, ema_decay, accumulate
+  )
+  return Task(parts.init, parts.train_step, make_eval_step(model, prepare))
 
-  def init(key: Array, batch: Batch) -> State:
-    image = prepare(batch['image'][:1], None)
-    variables = model.init(key, image, train=False)
+
+@dataclasses.dataclass(frozen=True)
+class _Classification:
+  """The settings that the pure functions below close over; see `make_task`."""
+
+  model: Any
+  num_classes: int
+  tx: optax.GradientTransformation
+  schedule: optax.Schedule
+  prepare: Prepare
+  label_smoothing: float
+  ema_decay: float
+  accumulate: int
+
+  def init(self, key: Array, batch: Batch) -> State:
+    image = self.prepare(batch['image'][:1], None)
+    variables = self.model.init(key, image, train=False)
     params = variables['params']
     return State(
       step=jnp.zeros((), jnp.int32),
       params=params,
       batch_stats=variables.get('batch_stats', {}),
-      opt_state=tx.init(params),
-      ema=jax.tree.map(jnp.copy, params) if ema_decay else {},
+      opt_state=self.tx.init(params),
+      ema=jax.tree.map(jnp.copy, params) if self.ema_decay else {},
       lr_scale=jnp.ones((), jnp.float32),
-      tally=tally.empty(num_classes),
+      tally=tally.empty(self.num_classes),
     )
 
-  def loss_fn(params, batch_stats, image, label, key):
-    (logits, _), updates = model.apply(
-      {'params': params, 'batch_stats': batch_stats},
-      image,
-      train=True,
-      mutable=['batch_stats'],
-      rngs={'dropout': key},
-    )
-    per_image = losses.cross_entropy(logits, label, label_smoothing)
-    return per_image.mean(), (updates.get('batch_stats', {}), per_image, logits)
-
-  grad_fn = jax.value_and_grad(loss_fn, has_aux=True)
-
-  def micro_batches(array: Array) -> Array:
-    # Image i goes to micro-batch i % accumulate: every device keeps the images it holds.
-    return jnp.moveaxis(array.reshape(-1, accumulate, *array.shape[1:]), 1, 0)
-
-  def gradients(state: State, image: Array, label: Array, key: Array):
-    if accumulate == 1:
-      (_, aux), grads = grad_fn(state.params, state.batch_stats, image, label, key)
-      return grads, *aux, label
-
-    def body(carry, xs):
-      sums, batch_stats = carry
-      image, label, key = xs
-      (_, (batch_stats, per_image, logits)), grads = grad_fn(
-        state.params, batch_stats, image, label, key
-      )
-      return (jax.tree.map(jnp.add, sums, grads), batch_stats), (per_image, logits)
-
-    zeros = jax.tree.map(jnp.zeros_like, state.params)
-    labels = micro_batches(label)
-    xs = (micro_batches(image), labels, jax.random.split(key, accumulate))
-    (sums, batch_stats), (per_image, logits) = jax.lax.scan(body, (zeros, state.batch_stats), xs)
-    grads = jax.tree.map(lambda g: g / accumulate, sums)
-    return grads, batch_stats, per_image.ravel(), logits.reshape(-1, num_classes), labels.ravel()
-
-  def train_step(state: State, batch: Batch, key: Array) -> tuple[State, dict[str, Array]]:
+  def train_step(self, state: State, batch: Batch, key: Array) -> tuple[State, dict[str, Array]]:
     augment_key, dropout_key = jax.random.split(key)
-    image = prepare(batch['image'], augment_key)
+    image = self.prepare(batch['image'], augment_key)
+    gradients = self._gradients if self.accumulate == 1 else self._accumulated_gradients
     grads, batch_stats, per_image, logits, label = gradients(
       state, image, batch['label'], dropout_key
     )
-    updates, opt_state = tx.update(grads, state.opt_state, state.params)
+    updates, opt_state = self.tx.update(grads, state.opt_state, state.params)
     updates = jax.tree.map(lambda u: u * state.lr_scale, updates)
     params = optax.apply_updates(state.params, updates)
     metrics = {
       'loss': per_image.mean(),
       'grad_norm': optax.tree.norm(grads),
-      'learning_rate': jnp.asarray(schedule(state.step), jnp.float32) * state.lr_scale,
+      'learning_rate': jnp.asarray(self.schedule(state.step), jnp.float32) * state.lr_scale,
     }
     state = dataclasses.replace(
       state,
@@ -117,12 +99,48 @@ def make_task(
       params=params,
       batch_stats=batch_stats,
       opt_state=opt_state,
-      ema=_average(state.ema, params, state.step, ema_decay) if ema_decay else state.ema,
+      ema=_average(state.ema, params, state.step, self.ema_decay) if self.ema_decay else state.ema,
       tally=tally.add(state.tally, per_image, logits, label),
     )
     return state, metrics
 
-  return Task(init, train_step, make_eval_step(model, prepare))
+  def _grad(self, params, batch_stats, image, label, key):
+    """Gradient of the mean loss, and (new batch statistics, loss of every image, logits)."""
+
+    def loss_fn(params):
+      (logits, _), updates = self.model.apply(
+        {'params': params, 'batch_stats': batch_stats},
+        image,
+        train=True,
+        mutable=['batch_stats'],
+        rngs={'dropout': key},
+      )
+      per_image = losses.cross_entropy(logits, label, self.label_smoothing)
+      return per_image.mean(), (updates.get('batch_stats', {}), per_image, logits)
+
+    return jax.grad(loss_fn, has_aux=True)(params)
+
+  def _gradients(self, state: State, image: Array, label: Array, key: Array):
+    grads, aux = self._grad(state.params, state.batch_stats, image, label, key)
+    return grads, *aux, label
+
+  def _accumulated_gradients(self, state: State, image: Array, label: Array, key: Array):
+    def body(carry, xs):
+      sums, batch_stats = carry
+      grads, (batch_stats, per_image, logits) = self._grad(state.params, batch_stats, *xs)
+      return (jax.tree.map(jnp.add, sums, grads), batch_stats), (per_image, logits)
+
+    zeros = jax.tree.map(jnp.zeros_like, state.params)
+    labels = self._micro_batches(label)
+    xs = (self._micro_batches(image), labels, jax.random.split(key, self.accumulate))
+    (sums, batch_stats), (per_image, logits) = jax.lax.scan(body, (zeros, state.batch_stats), xs)
+    grads = jax.tree.map(lambda g: g / self.accumulate, sums)
+    logits = logits.reshape(-1, self.num_classes)
+    return grads, batch_stats, per_image.ravel(), logits, labels.ravel()
+
+  def _micro_batches(self, array: Array) -> Array:
+    # Image i goes to micro-batch i % accumulate: every device keeps the images it holds.
+    return jnp.moveaxis(array.reshape(-1, self.accumulate, *array.shape[1:]), 1, 0)
 
 
 def make_eval_step(model: Any, prepare: Prepare) -> Callable[[Any, Batch], dict[str, Array]]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-import signal
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,6 +18,8 @@ from lesionjax.training.checkpoints import Checkpoints
 from lesionjax.training.mesh import Mesh, to_host
 from lesionjax.training.progress import Progress, Rules, after_epoch
 from lesionjax.training.state import Array, Batch, State, Task
+from lesionjax.training.stopping import Interrupted, StopSignal
+from lesionjax.training.timing import Clock, Trace
 from lesionjax.training.writer import ProgressLine, Writer
 
 
@@ -35,14 +35,6 @@ class Plan:
   rules: Rules
   class_names: tuple[str, ...]
   profile_dir: str = ''  # where a trace of a few steps goes; '' = no trace
-
-
-class Interrupted(Exception):
-  """The run was asked to stop; its state is saved at `step`."""
-
-  def __init__(self, step: int):
-    super().__init__(f'Stopped after step {step}; the same command carries on from there.')
-    self.step = step
 
 
 def init_state(task: Task, key: Array, batch: dict[str, Any], mesh: Mesh) -> State:
@@ -95,10 +87,10 @@ def train(
   step_fn = jax.jit(step_fn, donate_argnums=0, out_shardings=mesh.replicated)
   step = start = int(state.step)
   line = ProgressLine(plan.total_steps, plan.batch_size, start)
-  clock = _Clock(start)
-  trace = _Trace(plan.profile_dir, first=min(3, plan.total_steps - start - 1))
+  clock = Clock(start)
+  trace = Trace(plan.profile_dir, first=min(3, plan.total_steps - start - 1))
   pending: list[tuple[int, dict[str, Array]]] = []
-  with _StopSignal() as stop, trace, contextlib.closing(line):
+  with StopSignal() as stop, trace, contextlib.closing(line):
     while step < plan.total_steps and not progress.stopped_early:
       trace.before(step - start, state)
       state, metrics = step_fn(state, next(batches))
@@ -150,7 +142,7 @@ def _record(pending, plan: Plan, writer: Writer, checkpoints: Checkpoints) -> fl
   return values['loss']
 
 
-def _finish_epoch(state, step, plan: Plan, progress, validate, writer: Writer, clock: _Clock):
+def _finish_epoch(state, step, plan: Plan, progress, validate, writer: Writer, clock: Clock):
   """Records training and validation metrics of an epoch, and judges it."""
   epoch = progress.epoch + 1
   summary = tally.summarise(to_host(state.tally), plan.class_names)
@@ -161,88 +153,3 @@ def _finish_epoch(state, step, plan: Plan, progress, validate, writer: Writer, c
   scale = jax.device_put(np.float32(progress.plateau_scale), state.lr_scale.sharding)
   zeros = jax.tree.map(jnp.zeros_like, state.tally)
   return dataclasses.replace(state, lr_scale=scale, tally=zeros), progress
-
-
-class _Trace:
-  """Traces five steps, after compilation where the run is long enough; `with` ends a cut one."""
-
-  def __init__(self, directory: str, first: int):
-    self._directory, self._first = directory, first
-    self._running = False
-
-  def before(self, done: int, state: State) -> None:
-    """Starts or stops, after `done` steps of this start."""
-    if self._directory and done == self._first:
-      jax.profiler.start_trace(self._directory)
-      self._running = True
-    elif self._running and done == self._first + 5:
-      jax.block_until_ready(state)  # steps run behind the host
-      self._stop()
-
-  def __enter__(self) -> None:
-    pass
-
-  def __exit__(self, *exc: object) -> None:
-    if self._running:
-      self._stop()
-
-  def _stop(self) -> None:
-    jax.profiler.stop_trace()
-    self._running = False
-
-
-class _Clock:
-  """Seconds and images per second of an epoch, and seconds since the last save."""
-
-  def __init__(self, step: int) -> None:
-    self._step = step
-    self._epoch_start = self._lap_start = time.perf_counter()
-    self.epoch: dict[str, float] = {}
-
-  def stop_epoch(self, step: int, batch_size: int) -> None:
-    """Ends the epoch, of which a resumed run has made only a part."""
-    now = time.perf_counter()
-    wall_s, self._epoch_start = now - self._epoch_start, now
-    images, self._step = (step - self._step) * batch_size, step
-    self.epoch = {'images_per_s': images / wall_s, 'wall_s': wall_s}
-
-  def lap(self) -> float:
-    now = time.perf_counter()
-    seconds, self._lap_start = now - self._lap_start, now
-    return seconds
-
-
-class _StopSignal:
-  """Remembers SIGTERM and SIGINT, so that the step under way can finish."""
-
-  _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
-  def __enter__(self) -> _StopSignal:
-    self._seen = False
-    self._previous: dict[int, Any] = {}
-    try:
-      for number in self._SIGNALS:
-        self._previous[number] = signal.signal(number, self._remember)
-    except ValueError:  # not the main thread (a notebook server, say): nothing to catch there
-      self._previous = {}
-    return self
-
-  def __exit__(self, *exc: object) -> None:
-    for number, handler in self._previous.items():
-      signal.signal(number, handler)
-
-  def _remember(self, number: int, frame: Any) -> None:
-    self._seen = True
-    # A second one gets through at once.
-    for other, handler in self._previous.items():
-      signal.signal(other, handler)
-
-  def requested(self, agree: bool) -> bool:
-    """Whether to stop now; several processes ask each other where `agree`, and stop together."""
-    if jax.process_count() == 1:
-      return self._seen
-    if not agree:
-      return False
-    from jax.experimental import multihost_utils
-
-    return bool(np.any(multihost_utils.process_allgather(np.array(self._seen))))

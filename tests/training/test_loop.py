@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from lesionjax.training import loop, tally
+from lesionjax.training import loop, stopping, tally, timing
 from lesionjax.training.mesh import make_mesh
 from lesionjax.training.progress import Progress, Rules
 from lesionjax.training.state import State, Task
@@ -64,7 +64,7 @@ def test_sigterm_during_the_last_validation_stops_after_saving(tmp_path):
     return {'loss': 1.0, 'accuracy': 0.5}
 
   before = signal.getsignal(signal.SIGTERM)
-  with pytest.raises(loop.Interrupted, match='Stopped after step 4'):
+  with pytest.raises(stopping.Interrupted, match='Stopped after step 4'):
     train(tmp_path, validate)
   assert calls == [2, 4]
   assert signal.getsignal(signal.SIGTERM) is before
@@ -80,7 +80,7 @@ def test_a_run_shorter_than_the_trace_still_ends_it(tmp_path, monkeypatch):
 
 
 def test_the_rate_of_a_resumed_epoch_counts_the_images_of_this_start():
-  clock = loop._Clock(6)
+  clock = timing.Clock(6)
   clock.stop_epoch(8, batch_size=32)
   assert clock.epoch['images_per_s'] * clock.epoch['wall_s'] == pytest.approx(64)
   clock.stop_epoch(12, batch_size=32)
