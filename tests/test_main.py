@@ -64,7 +64,7 @@ def test_bad_values_are_told_before_anything_is_written(key, value, message, tin
 
 
 def test_flags_that_do_not_go_together(tiny_config, tmp_path):
-  with pytest.raises(UserError, match='--workdir and --eval_data'):
+  with pytest.raises(UserError, match='--mode=evaluate takes --workdir'):
     experiment.run('evaluate', tiny_config, str(tmp_path))
   with pytest.raises(UserError, match='train first'):
     experiment.run('train', tiny_config, str(tmp_path), eval_data='ham10000')
