@@ -1,8 +1,8 @@
 """Convolution and pooling as the models use them, without XLA's cliffs on the CPU.
 
 XLA compiles some ordinary operations badly for a CPU: a convolution whose map is no larger than
-its kernel (1 GFLOP/s against 300), the kernel gradient of a convolution with few channels, the
-gradient of max pooling. Here each of them is a matrix product or a fused comparison on a CPU and
+its kernel (1 GFLOP/s against 300), the kernel gradient of a convolution, the gradient of max
+pooling (see `pooling`). Here each of them is a matrix product or a fused comparison on a CPU and
 the plain lax operation, gradients included, on every other backend. `jax.lax.platform_dependent`
 decides while lowering, so only one form is ever compiled.
 
@@ -26,9 +26,9 @@ Pads = tuple[tuple[int, int], tuple[int, int]]
 _TAPS_MAX_PIXELS = 16
 # The same for kernel gradients, beyond which patches are faster on maps so small.
 _TAPS_MAX_KERNEL_GRADIENT_PIXELS = 4
-# Kernel gradients of so few input channels are a product with patches on a CPU: twice as fast at 64
-# channels, equal at 128; at the 3 of a stem the patches cost what the product gains ...
-_PATCHES_CHANNELS = range(16, 65)
+# Kernel gradients from so many input channels on are a product with patches on a CPU (174 to 240
+# GFLOP/s against 71 to 224, from 7x7 to 64x64); at the 3 of a stem the patches cost more ...
+_PATCHES_MIN_CHANNELS = 16
 # ... which are made for so many elements at a time (float32: 4 MiB, near a core's cache).
 _PATCHES_MAX_ELEMENTS = 1 << 20
 
@@ -73,7 +73,7 @@ def _conv_forward(x, kernel, strides, pads):
 def _conv_backward(strides, pads, saved, gradient):
   x, kernel = saved
   taps = _tap_by_tap(x.shape, kernel.shape, strides, pads)
-  few = kernel.shape[2] in _PATCHES_CHANNELS and kernel.shape[:2] != (1, 1)
+  patches = kernel.shape[2] >= _PATCHES_MIN_CHANNELS and kernel.shape[:2] != (1, 1)
 
   def plain(x, kernel, gradient):
     return jax.vjp(partial(lax_conv, strides=strides, pads=pads), x, kernel)[1](gradient)
@@ -83,14 +83,14 @@ def _conv_backward(strides, pads, saved, gradient):
       to_input = _taps_input_gradient(x.shape, kernel, gradient, strides, pads)
     else:
       to_input = jax.vjp(lambda x: lax_conv(x, kernel, strides, pads), x)[1](gradient)[0]
-    by_patches = few or gradient.shape[1] * gradient.shape[2] > _TAPS_MAX_KERNEL_GRADIENT_PIXELS
-    if taps and (kernel.shape[:2] == (1, 1) or not by_patches):
+    pixels = gradient.shape[1] * gradient.shape[2]
+    if taps and not (patches and pixels > _TAPS_MAX_KERNEL_GRADIENT_PIXELS):
       to_kernel = _taps_kernel_gradient(x, kernel.shape, gradient, strides, pads)
     else:
       to_kernel = _patches_kernel_gradient(x, kernel.shape, gradient, strides, pads)
     return to_input, to_kernel
 
-  if not taps and not few:
+  if not taps and not patches:
     return plain(x, kernel, gradient)
   return lax.platform_dependent(x, kernel, gradient, cpu=mended, default=plain)
 
