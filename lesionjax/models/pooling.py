@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import partial, reduce
 
 import jax
 import jax.numpy as jnp
@@ -36,8 +36,36 @@ def max_pool(x: jax.Array, window: int, stride: int, pad: int = 0) -> jax.Array:
   return _max_pool(x, window, stride, pad)
 
 
+def _value(x, window, stride, pad):
+  # jaxlib 0.12.0.1 miscompiles a bfloat16 reduce_window between convolutions on a CPU: NaN. Half
+  # precision is for accelerators; on a CPU it only has to be right.
+  if x.dtype != jnp.bfloat16:
+    return lax_max_pool(x, window, stride, pad)
+  by_slices = partial(_slices_max, window=window, stride=stride, pad=pad)
+  plain = partial(lax_max_pool, window=window, stride=stride, pad=pad)
+  return lax.platform_dependent(x, cpu=by_slices, default=plain)
+
+
+def _slices_max(x, window, stride, pad):
+  padding = ((0, 0), (pad, pad), (pad, pad), (0, 0))
+  padded = jnp.pad(x, padding, constant_values=-jnp.inf)
+  rows, columns = ((size - window) // stride + 1 for size in padded.shape[1:3])
+  return reduce(
+    jnp.maximum,
+    (
+      padded[
+        :,
+        row : row + (rows - 1) * stride + 1 : stride,
+        column : column + (columns - 1) * stride + 1 : stride,
+      ]
+      for row in range(window)
+      for column in range(window)
+    ),
+  )
+
+
 def _forward(x, window, stride, pad):
-  y = lax_max_pool(x, window, stride, pad)
+  y = _value(x, window, stride, pad)
   return y, (x, y)
 
 
@@ -50,7 +78,7 @@ def _backward(window, stride, pad, saved, gradient):
   return (lax.platform_dependent(*saved, gradient, cpu=mended, default=plain),)
 
 
-_max_pool = jax.custom_vjp(lax_max_pool, nondiff_argnums=(1, 2, 3))
+_max_pool = jax.custom_vjp(_value, nondiff_argnums=(1, 2, 3))
 _max_pool.defvjp(_forward, _backward)
 
 
