@@ -1,6 +1,7 @@
 """Whose a directory is, what its data were, and which splits would flatter a result."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -80,3 +81,22 @@ def test_damaged_or_missing_files_are_named(tmp_path):
     run_directory.read_config(tmp_path / 'config.json')
   with pytest.raises(UserError, match=r'has no data\.json'):
     run_directory.class_names(tmp_path)
+
+
+def test_a_directory_in_which_another_process_trains_is_refused(tmp_path):
+  with (
+    run_directory.hold(tmp_path),
+    pytest.raises(UserError, match='is in use'),
+    run_directory.hold(tmp_path),
+  ):
+    pass
+  with run_directory.hold(tmp_path):  # free again
+    pass
+
+
+def test_what_trained_a_run_stays_when_it_is_evaluated_again(tmp_path):
+  run_directory.write_environment(tmp_path, {'train': 5.0, 'evaluate': 1.0})
+  run_directory.write_environment(tmp_path, {'evaluate': 2.0})
+  found = json.loads((tmp_path / 'environment.json').read_text())
+  assert found['wall_s'] == {'train': 5.0, 'evaluate': 1.0}
+  assert found['evaluated_again']['wall_s'] == {'evaluate': 2.0}
