@@ -51,9 +51,7 @@ def train_batches(config: ConfigDict, split: Split, mesh: Mesh) -> Any:
     config.data.size_px,
     config.seed,
     config.data.sampling,
-    process_index=jax.process_index(),
-    process_count=jax.process_count(),
-    num_threads=_threads(config),
+    **_share(config),
   )
   # The row number stays on the host: it has 64 bits and the step does not need it.
   dataset = dataset.map(lambda batch: {key: batch[key] for key in ('image', 'label')})
@@ -66,9 +64,7 @@ def eval_batches(config: ConfigDict, split: Split, mesh: Mesh) -> Any:
     split,
     config.evaluate.batch_size,
     config.data.size_px,
-    process_index=jax.process_index(),
-    process_count=jax.process_count(),
-    num_threads=_threads(config),
+    **_share(config),
   )
   dataset = dataset.map(lambda batch: {key: batch[key] for key in ('image', 'valid')})
   return iter(to_device(dataset, mesh.batch))
@@ -143,8 +139,13 @@ def make_classifier(config: ConfigDict, num_classes: int, plan: Plan) -> Task:
   )
 
 
-def _threads(config: ConfigDict) -> int:
-  return config.data.num_threads or os.cpu_count() or 1
+def _share(config: ConfigDict) -> dict[str, int]:
+  """Which part of every batch this process reads, and with how many threads."""
+  return {
+    'process_index': jax.process_index(),
+    'process_count': jax.process_count(),
+    'num_threads': config.data.num_threads or os.cpu_count() or 1,
+  }
 
 
 def check_selection(metric: str, split: Split) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -232,6 +233,13 @@ def test_two_processes_train_save_and_restore(config, tmp_path):
   theirs = [r for r in records(alone) if r['kind'] == 'step']
   assert [r['step'] for r in ours] == list(range(1, 13))
   np.testing.assert_allclose([r['loss'] for r in ours], [r['loss'] for r in theirs], rtol=1e-3)
+  pairs = zip(
+    jax.tree.leaves(saved(shared, 12)['weights']),
+    jax.tree.leaves(saved(alone, 12)['weights']),
+    strict=True,
+  )
+  for a, b in pairs:
+    np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
   assert (shared / 'report.html').exists()
 
 
@@ -310,8 +318,6 @@ def test_another_configuration_is_refused(config, run):
 
 
 def test_a_checkpoint_of_another_shape_is_refused(config, run, tmp_path):
-  import shutil
-
   copy = tmp_path / 'copy'
   shutil.copytree(run, copy)
   with config.unlocked():
@@ -321,8 +327,10 @@ def test_a_checkpoint_of_another_shape_is_refused(config, run, tmp_path):
     experiment.train(config, str(copy))
 
 
-def test_evaluating_another_data_set_maps_its_labels(run):
-  report = experiment.evaluate(str(run), 'synthetic_dermoscopy/tiny')
+def test_evaluating_another_data_set_in_another_place(run, tiny_data_dir, tmp_path):
+  shutil.copytree(tiny_data_dir, tmp_path / 'moved')
+  moved = str(tmp_path / 'moved')
+  report = experiment.evaluate(str(run), 'synthetic_dermoscopy/tiny', data_dir=moved)
   assert report.endswith('external/synthetic_dermoscopy_tiny/report.html')
   ours = json.loads((run / 'metrics.json').read_text())['test']['accuracy']
   there = run / 'external' / 'synthetic_dermoscopy_tiny' / 'metrics.json'
