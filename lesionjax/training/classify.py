@@ -65,6 +65,7 @@ class _Classification:
   accumulate: int
 
   def init(self, key: Array, batch: Batch) -> State:
+    """Draws the weights; of the batch only the shape of an image matters."""
     image = self.prepare(batch['image'][:1], None)
     variables = self.model.init(key, image, train=False)
     params = variables['params']
@@ -79,6 +80,7 @@ class _Classification:
     )
 
   def train_step(self, state: State, batch: Batch, key: Array) -> tuple[State, dict[str, Array]]:
+    """Augments, differentiates, updates; metrics are loss, grad_norm and learning_rate."""
     augment_key, dropout_key = jax.random.split(key)
     image = self.prepare(batch['image'], augment_key)
     gradients = self._gradients if self.accumulate == 1 else self._accumulated_gradients
