@@ -1,0 +1,1 @@
+"""Preprocessing of one image: geometry, hair removal, colour; see pipeline.py for the names."""
