@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import data_builders  # noqa: F401 (makes the data set known to TFDS)
-from data_builders import folds
+from data_builders import folds, pool
 from data_builders.synthetic_dermoscopy import colour, fields, lesion, photograph, plan, workers
 
 FULL = plan.make_plan(plan.class_counts())
@@ -167,9 +167,9 @@ def test_drawing_goes_on_when_the_workers_die(monkeypatch):
   with workers.Painters(100, 2) as painters:
 
     def broken(*_):
-      raise workers.BrokenProcessPool('killed')
+      raise pool.BrokenProcessPool('killed')
 
-    monkeypatch.setattr(painters._pool, 'submit', broken)
+    monkeypatch.setattr(painters._processes._executor, 'submit', broken)
     drawn = list(painters.draw(lesions, 64))
   assert [shot for shot, _ in drawn] == [shot for shots in lesions for shot in shots]
 
