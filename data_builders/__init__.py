@@ -11,7 +11,7 @@ import importlib
 
 from tensorflow_datasets.core import registered
 
-DATASETS = ('ham10000', 'synthetic_dermoscopy')
+DATASETS = ('ham10000', 'isic2018_task1', 'isic2019', 'isic2020', 'synthetic_dermoscopy')
 """Names of the data sets in this package."""
 
 

@@ -7,6 +7,7 @@ import pathlib
 import zipfile
 import zlib
 from collections.abc import Collection, Iterable
+from typing import Any
 
 from data_builders.errors import UserError
 
@@ -22,18 +23,25 @@ class ZippedImages:
   start with `._` (resource forks that macOS adds) are no images. Reading is thread-safe.
   """
 
-  def __init__(self, paths: Iterable[str | os.PathLike[str]], suffix: str):
+  def __init__(
+    self,
+    paths: Iterable[str | os.PathLike[str]],
+    suffix: str,
+    ignored: Collection[str] = (),
+  ):
     """Opens the archives and lists their members.
 
     Args:
       paths: zip archives.
       suffix: how the wanted members end, whatever their case.
+      ignored: ids to leave out.
 
     Raises:
       UserError: an archive is damaged, a member's path leaves it, or an id occurs twice.
     """
     self._members: dict[str, tuple[zipfile.ZipFile, zipfile.ZipInfo]] = {}
     self._archives: list[zipfile.ZipFile] = []
+    self._ignored = frozenset(ignored)
     try:
       for path in map(pathlib.Path, paths):
         self._archives.append(_open(path))
@@ -56,6 +64,14 @@ class ZippedImages:
   def ids(self) -> set[str]:
     """Returns the ids of all members."""
     return set(self._members)
+
+  def ids_in(self, path: str | os.PathLike[str]) -> set[str]:
+    """Returns the ids of the members of one of the archives."""
+    return {
+      image_id
+      for image_id, (archive, _) in self._members.items()
+      if archive.filename == os.fspath(path)
+    }
 
   def archive_names(self) -> list[str]:
     """Returns the paths of the archives."""
@@ -102,6 +118,8 @@ class ZippedImages:
       if not parts[-1].lower().endswith(suffix):
         continue
       image_id = parts[-1][: -len(suffix)]
+      if image_id in self._ignored:
+        continue
       if image_id in self._members:
         raise UserError(
           f'{image_id} is twice in the archives: {self.where(image_id)}, and {archive.filename},'
@@ -111,32 +129,74 @@ class ZippedImages:
 
 
 def check_complete(
-  members: ZippedImages, image_ids: Collection[str], row_name: str, member_name: str
-) -> None:
+  members: ZippedImages,
+  image_ids: Collection[str],
+  row_name: str,
+  member_name: str,
+  allow_missing: bool = False,
+) -> list[str]:
   """Checks that archives and table name the same images.
 
   Args:
     members: the archives.
     image_ids: the table's ids.
-    row_name: how to name a row of the table, as 'row in FILE'.
+    row_name: how to name rows of the table, as 'rows of FILE'.
     member_name: what the archives hold, as 'image'.
+    allow_missing: whether rows may be without member.
+
+  Returns:
+    The ids of rows without a member, sorted; empty unless they are allowed.
 
   Raises:
-    UserError: a row without a member or a member without a row; names the first few.
+    UserError: a row without a member or a member without a row; says how many and names five.
   """
   archive_names = ', '.join(members.archive_names())
   without_member = sorted(set(image_ids) - members.ids())
-  if without_member:
+  if without_member and (not allow_missing or len(without_member) == len(set(image_ids))):
     raise UserError(
-      f'{len(without_member)} {row_name} without {member_name} in {archive_names}'
-      f' ({_some(without_member)}); complete the archives or remove the rows.'
+      f'{len(without_member)} of the {len(image_ids)} {row_name} have no {member_name} in'
+      f' {archive_names} ({_some(without_member)}); complete the archives, or build what is there'
+      ' with --allow_missing.'
     )
   without_row = sorted(members.ids() - set(image_ids))
   if without_row:
     raise UserError(
-      f'{len(without_row)} {member_name} in {archive_names} without {row_name}'
-      f' ({_some(without_row)}); complete the table or remove the {member_name}.'
+      f'{len(without_row)} {member_name}s in {archive_names} are not in the {row_name}'
+      f' ({_some(without_row)}); complete the table or remove the {member_name}s.'
     )
+  return without_member
+
+
+def check_all(
+  records: dict[str, Any],
+  splits: dict[str, list[str]],
+  rows: str,
+  allow_missing: bool,
+  **members: ZippedImages,
+) -> list[str]:
+  """Checks archives against a table and drops the records that they leave incomplete.
+
+  Args:
+    records: image id -> its record; changed.
+    splits: split name -> image ids; changed.
+    rows: where they come from, as 'rows of FILE'.
+    allow_missing: whether a record may be without one of the members.
+    **members: what a record needs, as `image=ZippedImages(...)`.
+
+  Returns:
+    The ids of the records that were dropped, sorted.
+
+  Raises:
+    UserError: as `check_complete`.
+  """
+  missing: set[str] = set()
+  for name, archive in members.items():
+    missing.update(check_complete(archive, records, rows, name, allow_missing))
+  for image_id in missing:
+    del records[image_id]
+  for members_of_split in splits.values():
+    members_of_split[:] = [image_id for image_id in members_of_split if image_id not in missing]
+  return sorted(missing)
 
 
 def _some(names: list[str]) -> str:

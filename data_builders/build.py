@@ -20,7 +20,7 @@ from absl import flags
 from etils import epath
 
 import data_builders
-from data_builders import downloads, locks
+from data_builders import downloads, folds, locks, sharded
 from data_builders.errors import UserError
 
 FILE_FORMATS = ('array_record', 'tfrecord', 'parquet', 'riegeli')
@@ -42,11 +42,15 @@ def prepare(
   file_format: str = 'array_record',
   progress: bool = True,
   overwrite: bool = False,
+  allow_missing: bool = False,
+  num_workers: int | None = None,
+  beam_options: Sequence[str] | None = None,
 ) -> tfds.core.DatasetBuilder:
   """Builds a data set unless it is there already; a failed or killed build leaves nothing.
 
   Args:
-    name: `NAME` or `NAME/CONFIG`, as `ham10000/random`.
+    name: `NAME` or `NAME/CONFIG`, as `ham10000/random` or `isic2019/grouped-stretch256-hair-clahe`
+      (see `data_builders.configs.parse`).
     data_dir: where prepared data lie; default: TFDS's, `~/tensorflow_datasets` or the environment
       variable TFDS_DATA_DIR.
     manual_dir: where the official files lie; without it they are downloaded.
@@ -55,6 +59,12 @@ def prepare(
       needs TensorFlow to be written.
     progress: whether to show progress bars.
     overwrite: whether to build again what is there.
+    allow_missing: whether to build what is there when the archives lack images of the tables; the
+      others are listed in `builder.info.metadata['missing']`.
+    num_workers: processes that preprocess or draw; None takes the cores. Records do not depend on
+      it.
+    beam_options: generates the same records on Apache Beam with these pipeline options, `[]` for
+      none; needs the extra `beam`, and archives and data_dir where its workers see them.
 
   Returns:
     The builder, prepared.
@@ -64,6 +74,8 @@ def prepare(
   """
   builder = make_builder(name, data_dir)
   _check_format(file_format)
+  if beam_options is not None:
+    _check_beam(builder)
   if not overwrite and _is_prepared(builder, file_format):
     return builder
   files: Sequence[downloads.OfficialFile] = getattr(builder, 'FILES', ())
@@ -72,7 +84,13 @@ def prepare(
   with _told_in_a_sentence(builder), _exclusively(builder):
     # Another process may have built it while this one waited.
     if overwrite or not _is_prepared(make_builder(name, data_dir), file_format):
-      _build(builder, manual_dir, download_dir, file_format, progress)
+      config = tfds.download.DownloadConfig(
+        manual_dir=epath.Path(manual_dir).expanduser() if manual_dir is not None else None
+      )
+      if beam_options is not None:
+        config = _on_beam(config, beam_options)
+      settings = {'allow_missing': allow_missing, 'num_workers': num_workers}
+      _build(builder, config, download_dir, file_format, progress, settings)
   return make_builder(name, data_dir)
 
 
@@ -90,15 +108,19 @@ def make_builder(
   module = importlib.import_module(f'data_builders.{dataset}.{dataset}_dataset_builder')
   configs = [known.name for known in module.Builder.BUILDER_CONFIGS]
   if config and config not in configs:
-    raise UserError(_unknown(f'config of {dataset}', config, configs))
+    if not issubclass(module.Builder, sharded.ArchiveBuilder):
+      raise UserError(_unknown(f'config of {dataset}', config, configs))
+    module.Builder.parse_config(config)
   return module.Builder(
     data_dir=os.path.expanduser(data_dir) if data_dir else None, config=config or None
   )
 
 
 def class_counts(builder: tfds.core.DatasetBuilder, split: str) -> dict[str, int]:
-  """Returns how many records of each class a prepared split holds."""
+  """Returns how many records of each class a prepared split holds; none without labels."""
   features: Any = builder.info.features
+  if 'label' not in features:
+    return {}
   names = features['label'].names
   encoded = [name for name, kind in features.items() if isinstance(kind, tfds.features.Image)]
   reader: Any = builder  # TFDS's decorator hides the arguments from the type checker.
@@ -107,16 +129,18 @@ def class_counts(builder: tfds.core.DatasetBuilder, split: str) -> dict[str, int
   )
   counts = dict.fromkeys(names, 0)
   for record in source:
-    counts[names[int(record['label'])]] += 1
+    if (label := int(record['label'])) >= 0:
+      counts[names[label]] += 1
   return counts
 
 
 def _build(
   builder: tfds.core.DatasetBuilder,
-  manual_dir: str | os.PathLike[str] | None,
+  config: tfds.download.DownloadConfig,
   download_dir: str | os.PathLike[str] | None,
   file_format: str,
   progress: bool,
+  settings: dict[str, Any],
 ) -> None:
   """Runs the builder into a directory that does not exist."""
   root = builder.data_dir_root
@@ -126,20 +150,39 @@ def _build(
     locks.set_aside(pathlib.Path(builder.data_dir))
     # The old builder has read the old data's description.
     builder = type(builder)(data_dir=root, config=builder.builder_config_name)
+  for name, value in settings.items():
+    setattr(builder, name, value)
   (tfds.enable_progress_bar if progress else tfds.disable_progress_bar)()
   try:
     with contextlib.redirect_stdout(io.StringIO()):  # TFDS announces downloads that may not be.
       builder.download_and_prepare(
-        download_dir=download_dir,
-        download_config=tfds.download.DownloadConfig(
-          manual_dir=epath.Path(manual_dir).expanduser() if manual_dir is not None else None
-        ),
-        file_format=file_format,
+        download_dir=download_dir, download_config=config, file_format=file_format
       )
   finally:
     if not existed:  # TFDS makes it even where nothing is downloaded.
       locks.remove_if_empty(download_dir / 'extracted')
       locks.remove_if_empty(download_dir)
+
+
+def _check_beam(builder: tfds.core.DatasetBuilder) -> None:
+  if not isinstance(builder, sharded.ArchiveBuilder):
+    raise UserError(f'{builder.name} is drawn, not read from archives: build it without --beam.')
+  if importlib.util.find_spec('apache_beam') is None:
+    raise UserError(
+      '--beam needs the package apache-beam, which is not installed; pip install'
+      " 'lesionjax[beam]', or build without it."
+    )
+
+
+def _on_beam(
+  config: tfds.download.DownloadConfig, options: Sequence[str]
+) -> tfds.download.DownloadConfig:
+  """Returns the configuration with a Beam runner, the one in this process unless named."""
+  from apache_beam.options import pipeline_options
+
+  parsed = pipeline_options.PipelineOptions(list(options))
+  runner = parsed.view_as(pipeline_options.StandardOptions).runner or 'DirectRunner'
+  return config.replace(beam_runner=runner, beam_options=parsed)
 
 
 def _is_prepared(builder: tfds.core.DatasetBuilder, file_format: str) -> bool:
@@ -224,6 +267,27 @@ def _define_flags() -> flags.FlagValues:
     'array_record for tfds.data_source; tfrecord (needs TensorFlow) for tfds.load.',
     flag_values=values,
   )
+  flags.DEFINE_bool(
+    'allow_missing',
+    False,
+    'Build what is there when the archives lack images of the tables; records what was not.',
+    flag_values=values,
+  )
+  flags.DEFINE_integer(
+    'num_workers',
+    None,
+    'Processes that preprocess or draw; default: the cores.',
+    flag_values=values,
+  )
+  flags.DEFINE_bool(
+    'beam', False, 'Generate the same records on Apache Beam (extra beam).', flag_values=values
+  )
+  flags.DEFINE_list(
+    'beam_options',
+    [],
+    'Options of the Beam pipeline: --beam_options=--runner=DataflowRunner,--project=...',
+    flag_values=values,
+  )
   flags.DEFINE_bool('overwrite', False, 'Build again what is there.', flag_values=values)
   flags.DEFINE_bool('help', False, 'Show this.', short_name='h', flag_values=values)
   return values
@@ -253,6 +317,9 @@ def main(argv: Sequence[str]) -> int:
       download_dir=values.download_dir,
       file_format=values.file_format,
       overwrite=values.overwrite,
+      allow_missing=values.allow_missing,
+      num_workers=values.num_workers,
+      beam_options=values.beam_options if values.beam else None,
     )
     print(_summary(builder, time.monotonic() - start))
   except (UserError, flags.Error) as error:
@@ -264,14 +331,22 @@ def main(argv: Sequence[str]) -> int:
 def _summary(builder: tfds.core.DatasetBuilder, seconds: float) -> str:
   """Returns what was built, how much of it, and under which terms."""
   info: Any = builder.info
-  names = info.features['label'].names
+  names = info.features['label'].names if 'label' in info.features else []
+  width = max([7, *(len(name) + 1 for name in names)])
   lines = [f'{info.full_name} in {builder.data_dir} ({info.dataset_size}, {seconds:.1f} s)', '']
-  lines.append(f'{"":10} {"images":>7}' + ''.join(f' {name:>6}' for name in names))
-  for split in ('train', 'validation', 'test'):
+  lines.append(f'{"":19} {"images":>7}' + ''.join(f'{name:>{width}}' for name in names))
+  known = [*folds.SPLIT_SLOTS]
+  for split in [*known, *(name for name in info.splits if name not in known)]:
     if split in info.splits:
       counts = class_counts(builder, split)
-      row = ''.join(f' {counts[name]:>6}' for name in names)
-      lines.append(f'{split:10} {sum(counts.values()):>7}{row}')
+      row = ''.join(f'{counts[name]:>{width}}' for name in names)
+      lines.append(f'{split:19} {info.splits[split].num_examples:>7}{row}')
+  missing = (info.metadata or {}).get('missing', [])
+  if missing:
+    lines.append(
+      f'{len(missing)} images of the tables were not in the archives and are left out'
+      f' ({", ".join(missing[:5])}, ...); the prepared metadata.json lists them.'
+    )
   for name, source in (info.metadata or {}).get('sources', {}).items():
     official = {True: 'the published file', False: 'not the published file', None: 'unverified'}
     lines.append(

@@ -21,7 +21,8 @@ class OfficialFile:
   """A published file.
 
   A checksum that nobody has published or measured stays None; it is computed when the file is
-  used and recorded with the data set, never made up.
+  used and recorded with the data set, never made up. Files of a `part`, such as an official test
+  set, may be left out of a manual directory: all of them or none.
   """
 
   name: str
@@ -30,11 +31,17 @@ class OfficialFile:
   md5: str | None = None
   sha256: str | None = None
   other_names: tuple[str, ...] = ()
+  part: str = ''
 
   def find(self, directory: pathlib.Path) -> pathlib.Path | None:
     """Returns the file's path inside a directory, under any of its names, or None."""
     candidates = (directory / name for name in (self.name, *self.other_names))
     return next((path for path in candidates if path.is_file()), None)
+
+
+def instructions(files: Sequence[OfficialFile]) -> str:
+  """Returns where to get the files, for TFDS's message."""
+  return 'Files and addresses:\n' + '\n'.join(f'{file.name} from {file.url}' for file in files)
 
 
 def manual_paths(
@@ -44,7 +51,8 @@ def manual_paths(
 
   Args:
     directory: where the user has put them.
-    files: what is needed.
+    files: what is needed. A part is left out where none of its archives is there: tables alone
+      are no reason to ask for gigabytes.
 
   Returns:
     File name -> path.
@@ -58,9 +66,14 @@ def manual_paths(
       f'The manual directory {directory} does not exist; create it and download'
       f' {", ".join(f"{file.name} from {file.url}" for file in files)} into it.'
     )
+  parts = {''} | {
+    file.part for file in files if file.name.endswith('.zip') and file.find(directory)
+  }
   paths = {}
   for file in files:
     path = file.find(directory)
+    if file.part not in parts:
+      continue
     if path is None:
       raise UserError(
         f'{file.name} is missing in the manual directory: download it from {file.url} to'

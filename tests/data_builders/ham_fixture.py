@@ -21,7 +21,7 @@ COUNTS = {'nv': 20, 'mel': 10, 'bkl': 10, 'bcc': 6, 'akiec': 6, 'df': 4, 'vasc':
 COLUMNS = ('lesion_id', 'image_id', 'dx', 'dx_type', 'age', 'sex', 'localization', 'dataset')
 NEAR_DUPLICATES = ('ISIC_0024408', 'ISIC_0027737')
 """Two images of class bkl that the shipped list joins, here under two lesion ids."""
-PALETTE_MASK = 'ISIC_0030000'
+PALETTE_MASK = 'ISIC_9030000'
 """The image whose mask is a palette PNG with an inverted palette."""
 HEIGHT_PX, WIDTH_PX = 36, 48
 
@@ -37,7 +37,7 @@ def rows() -> list[Row]:
     result.append(
       {
         'lesion_id': f'HAM_{index // 2:07d}',
-        'image_id': f'ISIC_{30000 + index:07d}',
+        'image_id': f'ISIC_{9030000 + index:07d}',
         'dx': name,
         'dx_type': 'histo',
         'age': '' if index == 5 else f'{index}.0',

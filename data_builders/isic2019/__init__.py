@@ -1,0 +1,1 @@
+"""HAM10000: 10,015 dermoscopic images of seven diagnoses, with lesion masks and metadata."""
