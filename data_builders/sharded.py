@@ -114,8 +114,8 @@ class ArchiveBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
     return listed.get(name) or configs.parse(name, cls.BINARY)
 
   def _create_builder_config(self, builder_config: Any, version: Any) -> Any:
-    if isinstance(builder_config, str):
-      builder_config = self.parse_config(builder_config.partition(':')[0])
+    if isinstance(builder_config, str):  # A name is enough: it says what to do.
+      return self.parse_config(builder_config.partition(':')[0])
     return super()._create_builder_config(builder_config, version)
 
   @property

@@ -1,1 +1,1 @@
-"""HAM10000: 10,015 dermoscopic images of seven diagnoses, with lesion masks and metadata."""
+"""ISIC 2018 Task 1: 2,594 dermoscopic images with lesion masks."""

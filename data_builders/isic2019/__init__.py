@@ -1,1 +1,1 @@
-"""HAM10000: 10,015 dermoscopic images of seven diagnoses, with lesion masks and metadata."""
+"""ISIC 2019: 25,331 dermoscopic images of eight diagnoses, and the official test set."""

@@ -40,14 +40,30 @@ class Builder(sharded.ArchiveBuilder):
     'random-stretch256-hair17-clahe',
   )
   DEFAULT_BUILDER_CONFIG_NAME = 'grouped'
-  # No checksums are published; what is used is recorded with the data set.
+  # Of the archives no checksums are known; those of what is used are recorded with the data set.
   FILES = (
     downloads.OfficialFile(_IMAGES, f'{_BASE}/{_IMAGES}'),
-    downloads.OfficialFile(_TRUTH, f'{_BASE}/{_TRUTH}'),
-    downloads.OfficialFile(_METADATA, f'{_BASE}/{_METADATA}'),
+    downloads.OfficialFile(
+      _TRUTH,
+      f'{_BASE}/{_TRUTH}',
+      num_bytes=1_266_147,
+      sha256='1aeb657e274f8bbeff05c1afcd4af3148fe44445723a95c48f1b4f44af05890f',
+    ),
+    downloads.OfficialFile(
+      _METADATA,
+      f'{_BASE}/{_METADATA}',
+      num_bytes=1_189_019,
+      sha256='39d5e27038cc9e15f9982875206f471e62e83a36873e237589cee5208f13f249',
+    ),
     downloads.OfficialFile(_TEST_IMAGES, f'{_BASE}/{_TEST_IMAGES}', part=OFFICIAL_TEST),
     downloads.OfficialFile(_TEST_TRUTH, f'{_BASE}/{_TEST_TRUTH}', part=OFFICIAL_TEST),
-    downloads.OfficialFile(_TEST_METADATA, f'{_BASE}/{_TEST_METADATA}', part=OFFICIAL_TEST),
+    downloads.OfficialFile(
+      _TEST_METADATA,
+      f'{_BASE}/{_TEST_METADATA}',
+      num_bytes=293_638,
+      sha256='1424022e92b6db4baae0b6e89bb7d4e71689a7ddaabc37c4922c92766dd69670',
+      part=OFFICIAL_TEST,
+    ),
   )
   MANUAL_DOWNLOAD_INSTRUCTIONS = downloads.instructions(FILES)
 

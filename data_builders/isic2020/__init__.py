@@ -1,1 +1,1 @@
-"""HAM10000: 10,015 dermoscopic images of seven diagnoses, with lesion masks and metadata."""
+"""ISIC 2020: 32,701 dermoscopic images of 2,056 patients, benign or malignant."""

@@ -45,9 +45,18 @@ class Builder(sharded.ArchiveBuilder):
   FILES = (
     downloads.OfficialFile(_IMAGES, f'{_BASE}/{_IMAGES}'),
     downloads.OfficialFile(
-      _TRUTH, f'{_BASE}/{_TRUTH}', other_names=('ISIC_2020_Training_GroundTruth.csv',)
+      _TRUTH,
+      f'{_BASE}/{_TRUTH}',
+      num_bytes=2_354_291,
+      sha256='f5b53106f8cdad5d1960cb004f7cd9c99b26a8c0e0b181412d2489f4a5e38ee3',
+      other_names=('ISIC_2020_Training_GroundTruth.csv',),
     ),
-    downloads.OfficialFile(_DUPLICATES, f'{_BASE}/{_DUPLICATES}'),
+    downloads.OfficialFile(
+      _DUPLICATES,
+      f'{_BASE}/{_DUPLICATES}',
+      num_bytes=11_502,
+      sha256='4fdecab59ff7e60a48bc904bd9f346ecd23f8e9050e226640536407b941f0726',
+    ),
   )
   MANUAL_DOWNLOAD_INSTRUCTIONS = downloads.instructions(FILES)
 

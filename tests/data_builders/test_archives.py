@@ -81,8 +81,8 @@ def test_a_member_that_claims_to_be_huge_is_not_read(tmp_path, monkeypatch):
 def test_table_and_archive_must_name_the_same_images(tmp_path):
   path = make_zip(tmp_path / 'a.zip', {'a.jpg': b'', 'b.jpg': b''})
   with archives.ZippedImages([path], '.jpg') as images:
-    archives.check_complete(images, ['b', 'a'], 'row in T', 'image')
-    with pytest.raises(UserError, match=r'1 row in T without image in .*a\.zip \(c\)'):
-      archives.check_complete(images, ['a', 'b', 'c'], 'row in T', 'image')
-    with pytest.raises(UserError, match=r'1 image in .*a\.zip without row in T \(b\)'):
-      archives.check_complete(images, ['a'], 'row in T', 'image')
+    archives.check_complete(images, ['b', 'a'], 'rows of T', 'image')
+    with pytest.raises(UserError, match=r'1 of the 3 rows of T have no image in .*a\.zip \(c\)'):
+      archives.check_complete(images, ['a', 'b', 'c'], 'rows of T', 'image')
+    with pytest.raises(UserError, match=r'1 images in .*a\.zip are not in the rows of T \(b\)'):
+      archives.check_complete(images, ['a'], 'rows of T', 'image')

@@ -47,7 +47,7 @@ def test_the_command_prints_what_where_how_much_and_the_terms(manual_dir, tmp_pa
 
   assert done.returncode == 0, done.stderr
   assert '60/60' in done.stderr  # The progress bar.
-  assert f'ham10000/grouped/1.0.0 in {tmp_path}/data/ham10000/grouped/1.0.0' in done.stdout
+  assert f'ham10000/grouped/2.0.0 in {tmp_path}/data/ham10000/grouped/2.0.0' in done.stdout
   assert 'Licence: CC BY-NC 4.0' in done.stdout
   assert '10.1038/sdata.2018.161' in done.stdout
   assert 'not the published file' in done.stdout
@@ -77,13 +77,13 @@ def test_other_projects_find_the_data_sets_by_name(manual_dir, tmp_path):
   assert len(tfds.data_source('ham10000', split='train', data_dir=tmp_path)) > 30
   assert tfds.builder('ham10000/random', data_dir=tmp_path).builder_config.name == 'random'
   # Without this package: from the directory alone.
-  read_only = tfds.builder_from_directory(tmp_path / 'ham10000' / 'grouped' / '1.0.0')
+  read_only = tfds.builder_from_directory(tmp_path / 'ham10000' / 'grouped' / '2.0.0')
   assert len(read_only.as_data_source('test')) > 5
 
 
 def test_what_is_there_is_not_built_again(manual_dir, tmp_path, monkeypatch):
   builder = build.prepare('ham10000', tmp_path, manual_dir, progress=False)
-  monkeypatch.setattr(ham10000.Builder, '_plan', None)
+  monkeypatch.setattr(ham10000.Builder, 'read_plan', None)
   monkeypatch.setattr(build, '_FORMAT_NEEDS', {})
 
   again = build.prepare('ham10000', tmp_path, '/no/such/directory', progress=False)
@@ -105,7 +105,7 @@ def test_overwriting_keeps_the_old_data_until_the_new_are_there(manual_dir, tmp_
   old = os.stat(before.data_path).st_ino
   after = build.prepare('ham10000', tmp_path, manual_dir, progress=False, overwrite=True)
   assert os.stat(after.data_path).st_ino != old
-  assert os.listdir(after.data_path.parent) == ['1.0.0']
+  assert os.listdir(after.data_path.parent) == ['2.0.0']
 
 
 def fail_at(monkeypatch: pytest.MonkeyPatch, count: int, error: Exception) -> None:
@@ -189,11 +189,11 @@ runpy.run_module('data_builders.build', run_name='__main__')
   assert len(leftovers) == (number == signal.SIGKILL)
   assert not build.make_builder('ham10000', tmp_path).data_path.exists()
   with pytest.raises(OSError, match='Could not read dataset info'):
-    tfds.builder_from_directory(tmp_path / 'ham10000' / 'grouped' / '1.0.0')
+    tfds.builder_from_directory(tmp_path / 'ham10000' / 'grouped' / '2.0.0')
 
   builder = build.prepare('ham10000', tmp_path, manual_dir, progress=False)
   assert sum(split.num_examples for split in builder.info.splits.values()) == 60
-  assert os.listdir(tmp_path / 'ham10000' / 'grouped') == ['1.0.0']
+  assert os.listdir(tmp_path / 'ham10000' / 'grouped') == ['2.0.0']
 
 
 def test_one_build_at_a_time(tmp_path):
@@ -226,11 +226,14 @@ def test_one_build_at_a_time(tmp_path):
   ('arguments', 'sentence'),
   [
     (['ham1000'], "no data set 'ham1000'; did you mean 'ham10000'"),
-    (['ham10000/groped'], "no config of ham10000 'groped'; did you mean 'grouped'"),
+    (['synthetic_dermoscopy/groped'], "'groped'; did you mean 'grouped'"),
+    (['ham10000/groped'], "begins with 'groped'"),
+    (['ham10000/grouped-hiar'], "'hiar' in the preprocessing"),
+    (['isic2020/grouped-binary'], "leave out 'binary'"),
     (['ham10000', '--data_di=x'], "'data_di'. Did you mean: data_dir"),
     (['ham10000', '--file_format=csv'], 'array_record|tfrecord'),
     (['ham10000', 'more'], 'the name of one data set, not 2'),
-    ([], 'ham10000, synthetic_dermoscopy'),
+    ([], 'ham10000, isic2018_task1, isic2019, isic2020, synthetic_dermoscopy'),
     (['ham10000', '--manual_dir=/no/such'], '/no/such does not exist'),
   ],
 )
@@ -262,10 +265,12 @@ def test_every_data_set_documents_itself(name, tmp_path):
   assert builder.name == name
   assert len(builder.info.description) > 50
   assert builder.info.redistribution_info.license
-  assert builder.info.features['label'].names == sorted(builder.info.features['label'].names)
-  assert {'image', 'mask', 'label', 'image_id', 'group_id', 'lesion_id', 'fold'} <= set(
-    builder.info.features
-  )
+  assert {'image', 'image_id', 'group_id', 'lesion_id', 'fold'} <= set(builder.info.features)
+  if 'label' in builder.info.features:
+    names = [name for name in builder.info.features['label'].names if name != 'unk']
+    assert names == sorted(names)
+  else:
+    assert 'mask' in builder.info.features
   assert {path.name for path in package.iterdir()} >= {'README.md', 'CITATIONS.bib', 'TAGS.txt'}
 
 

@@ -11,25 +11,15 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from array_record.python import array_record_data_source
 
-from data_builders import build, tables
+from data_builders import build, configs, tables
 from data_builders.errors import UserError
 from data_builders.ham10000 import ham10000_dataset_builder as ham10000
 
-from . import ham_fixture
+from . import ham_fixture, reading
 
 SPLITS = ('train', 'validation', 'test')
-ENCODED = {name: tfds.decode.SkipDecoding() for name in ('image', 'mask')}
-
-
-def read(builder: tfds.core.DatasetBuilder, **options) -> dict[str, dict]:
-  """Returns all records by image id, with the split they came from."""
-  records = {}
-  for split in builder.info.splits:
-    for record in builder.as_data_source(split, **options):
-      records[record['image_id'].decode()] = {**record, 'split': split}
-  return records
+ENCODED = reading.ENCODED
 
 
 @pytest.fixture(scope='module')
@@ -45,7 +35,7 @@ def data_dir(tmp_path_factory):
 @pytest.fixture(scope='module')
 def grouped(data_dir):
   """Returns the encoded records of the grouped config."""
-  return read(build.make_builder('ham10000', data_dir), decoders=ENCODED)
+  return reading.records(build.make_builder('ham10000', data_dir), decoders=ENCODED)
 
 
 def test_image_bytes_are_untouched(grouped):
@@ -63,8 +53,15 @@ def test_features_are_those_of_the_table(grouped):
     record = grouped[row['image_id']]
     assert ham10000.CLASS_NAMES[record['label']] == row['dx']
     np.testing.assert_equal(float(record['age']), float(row['age'] or 'nan'))
-    for name in ('lesion_id', 'sex', 'localization', 'dx_type', 'dataset'):
-      assert record[name].decode() == row[name]
+    expected = {
+      'lesion_id': row['lesion_id'],
+      'sex': '' if row['sex'] == 'unknown' else row['sex'],
+      'site': row['localization'],
+      'confirmation': row['dx_type'],
+      'source': row['dataset'],
+      'patient_id': '',
+    }
+    assert {name: record[name].decode() for name in expected} == expected
 
 
 def test_decoded_as_documented(data_dir):
@@ -81,7 +78,8 @@ def test_decoded_as_documented(data_dir):
 def test_a_group_is_a_lesion_or_lesions_joined_by_near_duplicates(grouped):
   one, other = (grouped[name] for name in ham_fixture.NEAR_DUPLICATES)
   assert one['lesion_id'] != other['lesion_id']
-  assert one['group_id'] == other['group_id'] == min(one['lesion_id'], other['lesion_id'])
+  # The name that the shipped table gives them.
+  assert one['group_id'] == other['group_id'] == b'HAM_0002903'
   joined = {one['lesion_id'], other['lesion_id']}
   for record in grouped.values():
     if record['lesion_id'] not in joined:
@@ -107,7 +105,7 @@ def test_every_class_is_in_train_and_the_shares_are_right(grouped):
 
 
 def test_random_splits_images_and_keeps_the_groups(data_dir, grouped):
-  records = read(build.make_builder('ham10000/random', data_dir), decoders=ENCODED)
+  records = reading.records(build.make_builder('ham10000/random', data_dir), decoders=ENCODED)
   assert records.keys() == grouped.keys()
   places = {(record['group_id'], int(record['fold'])) for record in records.values()}
   assert len(places) > len({group for group, _ in places})
@@ -116,21 +114,14 @@ def test_random_splits_images_and_keeps_the_groups(data_dir, grouped):
     assert record['image'] == grouped[name]['image']
 
 
-def raw_records(builder: tfds.core.DatasetBuilder) -> list[bytes]:
-  """Returns the serialised records of the train split in their order."""
-  paths = sorted(map(str, builder.data_path.glob('*-train.array_record*')))
-  source = array_record_data_source.ArrayRecordDataSource(paths)
-  return [source[index] for index in range(len(source))]
-
-
 def test_building_again_gives_the_same_bytes_in_the_same_order(data_dir, tmp_path):
   # In another process: within one, TFDS would order a record's features alike.
   code = 'import sys; from data_builders import build; build.prepare(*sys.argv[1:], progress=False)'
   arguments = ['ham10000', str(tmp_path), str(data_dir.parent / 'manual')]
   subprocess.run([sys.executable, '-c', code, *arguments], check=True)
 
-  again = raw_records(build.make_builder('ham10000', tmp_path))
-  assert again == raw_records(build.make_builder('ham10000', data_dir))
+  again = reading.raw_records(build.make_builder('ham10000', tmp_path))
+  assert again == reading.raw_records(build.make_builder('ham10000', data_dir))
 
 
 def test_the_row_order_and_small_shards_do_not_change_a_split(
@@ -142,7 +133,7 @@ def test_the_row_order_and_small_shards_do_not_change_a_split(
   builder = build.prepare('ham10000', tmp_path / 'data', manual_dir, progress=False)
 
   assert builder.info.splits['train'].num_shards > 3
-  records = read(builder, decoders=ENCODED)
+  records = reading.records(builder, decoders=ENCODED)
   assert list(records) == list(grouped)
   assert all(records[name]['fold'] == grouped[name]['fold'] for name in grouped)
 
@@ -154,7 +145,7 @@ def test_a_table_without_sources_and_other_names_are_accepted(tmp_path):
   )
   builder = build.prepare('ham10000', tmp_path / 'data', manual_dir, progress=False)
 
-  assert {record['dataset'] for record in read(builder).values()} == {b''}
+  assert {record['source'] for record in reading.records(builder).values()} == {b''}
 
 
 def changed(index: int, **values: str) -> list[ham_fixture.Row]:
@@ -169,7 +160,7 @@ def without(members: dict[str, bytes], image_id: str) -> dict[str, bytes]:
   return {name: data for name, data in members.items() if name != image_id}
 
 
-FIRST = 'ISIC_0030000'
+FIRST = 'ISIC_9030000'
 JPEG = ham_fixture.jpegs()[FIRST]
 BAD = {
   'unknown class': (
@@ -180,14 +171,14 @@ BAD = {
     {'metadata': ham_fixture.table(changed(0, age='old'))},
     r"HAM10000_metadata\.csv line 2 has 'old' in column age",
   ),
-  'not an age': ({'metadata': ham_fixture.table(changed(0, age='nan'))}, "'nan' in column age"),
+  'not an age': ({'metadata': ham_fixture.table(changed(0, age='-1'))}, "'-1' in column age"),
   'column': (
     {'metadata': ham_fixture.table().replace(b'dx,', b'diagnosis,', 1)},
     r'HAM10000_metadata\.csv lacks the column dx \(it has lesion_id, image_id, diagnosis',
   ),
   'duplicate id': (
     {'metadata': ham_fixture.table(changed(1, image_id=FIRST))},
-    "line 3 repeats image_id 'ISIC_0030000' of line 2",
+    "line 3 repeats image_id 'ISIC_9030000' of line 2",
   ),
   'semicolons': (
     {'metadata': ham_fixture.table().replace(b',', b';')},
@@ -196,37 +187,37 @@ BAD = {
   'empty table': ({'metadata': b''}, r'HAM10000_metadata\.csv is empty'),
   'row without image': (
     {'images': without(ham_fixture.jpegs(), FIRST)},
-    r'1 row in .*HAM10000_metadata\.csv without image in .*part_1\.zip.*\(ISIC_0030000\)',
+    r'1 of the 60 rows of .*HAM10000_metadata\.csv have no image in .*part_1\.zip.*\(ISIC_9030000\)',
   ),
   'image without row': (
     {'metadata': ham_fixture.table(ham_fixture.rows()[1:])},
-    r'1 image in .*part_1\.zip.* without row in .*metadata\.csv \(ISIC_0030000\)',
+    r'1 images in .*part_1\.zip.* are not in the rows of .*metadata\.csv \(ISIC_9030000\)',
   ),
   'mask missing': (
     {'segmentations': without(ham_fixture.masks(), FIRST)},
-    r'1 row in .* without mask in .*tschandl\.zip \(ISIC_0030000\)',
+    r'1 of the 60 rows of .* have no mask in .*tschandl\.zip \(ISIC_9030000\)',
   ),
   'mask size': (
     {
       'segmentations': ham_fixture.masks() | {FIRST: ham_fixture.encode(np.zeros((5, 6), np.uint8))}
     },
-    r'ISIC_0030000_segmentation\.png has 6x5 pixels where its image has 48x36',
+    r'ISIC_9030000_segmentation\.png has 6x5 pixels where its image has 48x36',
   ),
   'grey mask': (
     {'segmentations': ham_fixture.masks() | {FIRST: ham_fixture.encode(ham_fixture.disc(0) // 2)}},
-    r'ISIC_0030000_segmentation\.png is no binary mask',
+    r'ISIC_9030000_segmentation\.png is no binary mask',
   ),
   'truncated image': (
     {'images': ham_fixture.jpegs() | {FIRST: JPEG[:-30]}},
-    r'part_1\.zip, member ISIC_0030000\.jpg is a truncated JPEG',
+    r'part_1\.zip, member ISIC_9030000\.jpg is a truncated JPEG',
   ),
   'no image': (
     {'images': ham_fixture.jpegs() | {FIRST: b'<html>gone</html>'}},
-    r'member ISIC_0030000\.jpg is not a JPEG',
+    r'member ISIC_9030000\.jpg is not a JPEG',
   ),
   'grey image': (
     {'images': ham_fixture.jpegs() | {FIRST: ham_fixture.encode(ham_fixture.disc(0), '.jpg')}},
-    r'member ISIC_0030000\.jpg has 1 channel',
+    r'member ISIC_9030000\.jpg has 1 channel',
   ),
 }
 
@@ -271,7 +262,7 @@ def test_a_missing_file_says_from_where_to_where(file, tmp_path):
 @pytest.mark.realdata
 def test_counts_of_the_real_table(shared_data):
   table = tables.read_table(shared_data / 'ham10000' / 'HAM10000_metadata.csv', (), 'image_id')
-  records, splits = ham10000.read_records(table, grouped=True)
+  records, splits = ham10000.read_records(table, configs.parse('grouped'))
 
   labels = [ham10000.CLASS_NAMES[record['label']] for record in records.values()]
   assert {name: labels.count(name) for name in ham10000.CLASS_NAMES} == {
@@ -299,7 +290,7 @@ def test_the_real_files_build_within_a_minute_and_a_gigabyte(shared_data, tmp_pa
   # Processor time: the wall clock would measure what else the machine is doing.
   assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 60
   assert after.ru_maxrss < 2**20
-  records = read(
+  records = reading.records(
     build.make_builder('ham10000', tmp_path), decoders={'image': tfds.decode.SkipDecoding()}
   )
   assert len(records) == 10_015
