@@ -194,8 +194,10 @@ def check_all(
     missing.update(check_complete(archive, records, rows, name, allow_missing))
   for image_id in missing:
     del records[image_id]
-  for members_of_split in splits.values():
-    members_of_split[:] = [image_id for image_id in members_of_split if image_id not in missing]
+  for split, image_ids in list(splits.items()):
+    splits[split] = [image_id for image_id in image_ids if image_id not in missing]
+    if not splits[split]:  # TFDS cannot read a split without records.
+      del splits[split]
   return sorted(missing)
 
 

@@ -72,6 +72,8 @@ def parse(name: str, binary: bool = True) -> DermoscopyConfig:
       f"Config '{name}' begins with '{split}', which is no way to split; it must begin with"
       f' {" or ".join(_SPLITS)}.'
     )
+  if '' in rest:
+    raise UserError(f"Config '{name}' has an empty part: remove the '-' too many.")
   description = _SPLITS[split]
   class_map = None
   if rest and rest[0] == _BINARY:

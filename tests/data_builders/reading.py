@@ -5,14 +5,14 @@ from __future__ import annotations
 import tensorflow_datasets as tfds
 from array_record.python import array_record_data_source
 
-ENCODED = {name: tfds.decode.SkipDecoding() for name in ('image', 'mask')}
 
-
-def records(builder: tfds.core.DatasetBuilder, **options) -> dict[str, dict]:
-  """Returns all records by image id, with the split they came from."""
+def records(builder: tfds.core.DatasetBuilder, decode: tuple[str, ...] = ()) -> dict[str, dict]:
+  """Returns all records by image id, with the split they came from; only `decode` decoded."""
+  images = [n for n, kind in builder.info.features.items() if isinstance(kind, tfds.features.Image)]
+  decoders = {name: tfds.decode.SkipDecoding() for name in images if name not in decode}
   result = {}
   for split in builder.info.splits:
-    for record in builder.as_data_source(split, **options):
+    for record in builder.as_data_source(split, decoders=decoders):
       result[record['image_id'].decode()] = {**record, 'split': split}
   return result
 
