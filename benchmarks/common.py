@@ -15,7 +15,17 @@ from typing import Any
 
 from data_builders.errors import UserError
 
-_PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'grain', 'torch', 'timm', 'numpy')
+_PACKAGES = (
+  'jax',
+  'jaxlib',
+  'flax',
+  'optax',
+  'grain',
+  'torch',
+  'timm',
+  'numpy',
+  'opencv-python-headless',
+)
 
 
 def interleave(
@@ -79,6 +89,14 @@ def cores() -> int:
   if hasattr(os, 'sched_getaffinity'):
     return len(os.sched_getaffinity(0))
   return os.cpu_count() or 1
+
+
+def keep(result: dict[str, Any], path: str | None) -> dict[str, Any]:
+  """Adds a result as one JSON line to a file where one is named; returns the result."""
+  if path:
+    with open(path, 'a', encoding='utf-8') as file:
+      file.write(json.dumps(result) + '\n')
+  return result
 
 
 def run_main(main: Callable[[], dict[str, Any]]) -> None:

@@ -33,7 +33,7 @@ def resize_mask(mask: np.ndarray, width_px: int, height_px: int) -> np.ndarray:
 
 def binary(mask: np.ndarray) -> np.ndarray:
   """255 where a mask uint8 [H, W] of shares, 255 for all, is at least half; 0 elsewhere."""
-  return ((mask >= 128) * 255).astype(np.uint8)
+  return cv2.threshold(mask, 127, 255, cv2.THRESH_BINARY)[1]
 
 
 def stretch(image: np.ndarray, size_px: int) -> np.ndarray:

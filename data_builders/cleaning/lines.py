@@ -40,7 +40,7 @@ def find_lines(
     cv2.subtract(cv2.morphologyEx(plane, cv2.MORPH_CLOSE, kernel), plane)
     for kernel in _segments(_odd(width_px), directions)
   ]
-  found = np.zeros(plane.shape, bool)
+  found = np.zeros_like(plane)
   depths = [
     cv2.subtract(across[(turn + directions // 2) % directions], across[turn])
     for turn in range(directions)
@@ -49,8 +49,8 @@ def find_lines(
     deepest = np.zeros_like(plane)
     for depth, kernel in zip(depths, _segments(_odd(length_px), directions), strict=True):
       np.maximum(deepest, cv2.morphologyEx(depth, cv2.MORPH_OPEN, kernel), out=deepest)
-    found |= deepest > threshold
-  return (found * 255).astype(np.uint8)
+    found |= cv2.threshold(deepest, threshold, 255, cv2.THRESH_BINARY)[1]
+  return found
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from data_builders.cleaning import colour
 
 def noise() -> np.ndarray:
   rng = np.random.default_rng(1)
-  return cv2.GaussianBlur(rng.integers(0, 256, (64, 80, 3), np.uint8), (0, 0), 3)
+  return cv2.GaussianBlur(rng.integers(0, 256, (256, 320, 3), np.uint8), (0, 0), 3)
 
 
 def test_clahe_is_that_of_the_published_code():

@@ -37,7 +37,9 @@ def test_a_round_field_is_cut_where_geometry_says(colour, scale):
   assert (right - left) / 2 == pytest.approx(half, rel=0.05)
   assert (left + right) / 2 == pytest.approx(210 * scale, abs=0.03 * radius)
   assert (top + bottom) / 2 == pytest.approx(108 * scale, abs=0.03 * radius)
-  assert (frame.cut(image, box).max(axis=2) < 20).mean() < 0.11  # 10 % of such a square are outside the circle
+  assert (
+    frame.cut(image, box).max(axis=2) < 20
+  ).mean() < 0.11  # 10 % of such a square are outside the circle
 
 
 def test_bars_are_cut_to_within_a_pixel_or_two():
