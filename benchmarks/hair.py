@@ -34,13 +34,13 @@ _HIGHEST_DB = 100.0  # stands for infinity: equal images
 _KEYS = ('image', 'image_without_hair', 'hair_mask')
 
 
-def open_images(data_dir: str | None, split: str) -> Iterator[dict[str, np.ndarray]]:
+def open_images(data_dir: str | None, name: str, split: str) -> Iterator[dict[str, np.ndarray]]:
   """Yields the decoded images of a split: image, image_without_hair and hair_mask (bool)."""
-  builder = tfds.builder('synthetic_dermoscopy', data_dir=data_dir)
+  builder = tfds.builder(name, data_dir=data_dir)
   if not builder.data_path.exists():
     raise UserError(
       f'{builder.data_path} is not there; build it with'
-      f' python -m data_builders.build synthetic_dermoscopy --data_dir={data_dir or "DIR"}.'
+      f' python -m data_builders.build {name} --data_dir={data_dir or "DIR"}.'
     )
   source: Any = builder.as_data_source(split)
   for example in source:
@@ -93,20 +93,18 @@ def summarise(rows: list[dict[str, float]]) -> dict[str, dict[str, float]]:
   return result
 
 
-def measure(data_dir: str | None, split: str, limit: int | None = None) -> dict[str, Any]:
-  """Scores both sets of options on a split, or on its first `limit` images."""
+def measure(data_dir: str | None, name: str, split: str) -> dict[str, Any]:
+  """Scores both sets of options on a split of the named configuration of the drawn set."""
   cv2.setNumThreads(1)
-  rows: dict[str, list[dict[str, float]]] = {name: [] for name in OPTIONS}
-  for number, images in enumerate(open_images(data_dir, split)):
-    if limit is not None and number >= limit:
-      break
-    for name, options in OPTIONS.items():
-      rows[name].append(score_image(images, options))
-  scores = {name: summarise(values) for name, values in rows.items()}
+  rows: dict[str, list[dict[str, float]]] = {kind: [] for kind in OPTIONS}
+  for images in open_images(data_dir, name, split):
+    for kind, options in OPTIONS.items():
+      rows[kind].append(score_image(images, options))
+  scores = {kind: summarise(values) for kind, values in rows.items()}
   _print_table(scores)
   return {
     'benchmark': 'hair',
-    'data': 'synthetic_dermoscopy',
+    'data': name,
     'split': split,
     'images': len(rows['default']),
     'scores': scores,
@@ -128,6 +126,7 @@ def main() -> dict[str, Any]:
   """Parses the command line; scores, or writes sheets."""
   parser = argparse.ArgumentParser(description='hair removal, scored on drawn hairs')
   parser.add_argument('--data_dir', default='data', help='where synthetic_dermoscopy is prepared')
+  parser.add_argument('--data', default='synthetic_dermoscopy', help='its name[/configuration]')
   parser.add_argument('--split', default='test', help='which split to score')
   parser.add_argument('--json', help='also add the line to this file')
   parser.add_argument('--sheet', metavar='IMAGES.zip', help='write pictures of these instead')
@@ -137,7 +136,7 @@ def main() -> dict[str, Any]:
   if options.sheet:
     written = hair_sheet.write_sheets(options.sheet, options.out, options.size)
     return {'benchmark': 'hair', 'sheets': [str(path) for path in written]}
-  return common.keep(measure(options.data_dir, options.split), options.json)
+  return common.keep(measure(options.data_dir, options.data, options.split), options.json)
 
 
 if __name__ == '__main__':
