@@ -36,14 +36,13 @@ _KEYS = ('image', 'image_without_hair', 'hair_mask')
 
 def open_images(data_dir: str | None, name: str, split: str) -> Iterator[dict[str, np.ndarray]]:
   """Yields the decoded images of a split: image, image_without_hair and hair_mask (bool)."""
-  builder = tfds.builder(name, data_dir=data_dir)
+  builder: Any = tfds.builder(name, data_dir=data_dir)
   if not builder.data_path.exists():
     raise UserError(
       f'{builder.data_path} is not there; build it with'
       f' python -m data_builders.build {name} --data_dir={data_dir or "DIR"}.'
     )
-  source: Any = builder.as_data_source(split)
-  for example in source:
+  for example in builder.as_data_source(split):
     images = {key: np.squeeze(np.asarray(example[key])) for key in _KEYS}
     yield {**images, 'hair_mask': images['hair_mask'] > 0}
 

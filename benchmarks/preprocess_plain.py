@@ -10,16 +10,20 @@ SIZE_PX = 256
 
 def resize_then_clean(data: bytes) -> bytes:
   """The published order: decode, resize to 256 px, remove hair, CLAHE, encode."""
-  image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-  image = cv2.resize(image, (SIZE_PX, SIZE_PX))
+  image = cv2.resize(_decode(data), (SIZE_PX, SIZE_PX))
   return _encode(_equalise(_remove_hair(image)))
 
 
 def clean_then_resize(data: bytes) -> bytes:
   """The same steps at full resolution, then the resize."""
-  image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-  image = _equalise(_remove_hair(image))
+  image = _equalise(_remove_hair(_decode(data)))
   return _encode(cv2.resize(image, (SIZE_PX, SIZE_PX)))
+
+
+def _decode(data: bytes) -> np.ndarray:
+  image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+  assert image is not None
+  return image
 
 
 def _remove_hair(image: np.ndarray) -> np.ndarray:

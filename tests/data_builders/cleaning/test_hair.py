@@ -88,8 +88,8 @@ def test_lengths_grow_with_the_image(height, width, light):
   truth = np.zeros((height, width), np.uint8)
   unit = height / 128
   for start, end in (((10, 20), (110, 60)), ((30, 120), (100, 10)), ((15, 80), (120, 84))):
-    ends = [tuple(round(v * unit) for v in point) for point in (start, end)]
-    cv2.line(truth, *ends, 255, max(1, round(1.2 * unit)), cv2.LINE_AA)
+    first, last = ([round(v * unit) for v in point] for point in (start, end))
+    cv2.line(truth, first, last, 255, max(1, round(1.2 * unit)), cv2.LINE_AA)
   tone = np.array([250, 245, 240]) if light else np.array([40, 25, 20])
   alpha = truth[..., None] / 255
   hairy = np.rint(image * (1 - alpha) + tone * alpha).astype(np.uint8)

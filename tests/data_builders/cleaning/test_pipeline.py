@@ -139,6 +139,7 @@ def test_encoded_is_the_same_work_on_bytes():
   parsed = pipeline.parse('hair-stretch48-clahe')
   cleaned, cleaned_mask = pipeline.clean_encoded(parsed, data, png(mask))
   expected, expected_mask = parsed.apply(encoded.decode_rgb(data), mask)
+  assert expected_mask is not None
   assert cleaned == encoded.encode_jpeg(expected)
   assert cleaned_mask == png(expected_mask)
   assert pipeline.clean_encoded(parsed, data) == (cleaned, None)
@@ -185,7 +186,9 @@ def test_orientation_is_ignored_so_that_masks_fit():
   entry = bytes([1, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0])  # orientation: turned by 90 degrees
   exif = b'Exif\0\0MM\0*\0\0\0\x08\0\x01' + entry + bytes(4)
   turned = data[:2] + b'\xff\xe1' + (len(exif) + 2).to_bytes(2) + exif + data[2:]
-  assert cv2.imdecode(np.frombuffer(turned, np.uint8), cv2.IMREAD_COLOR).shape == (128, 96, 3)
+  obeyed = cv2.imdecode(np.frombuffer(turned, np.uint8), cv2.IMREAD_COLOR)
+  assert obeyed is not None
+  assert obeyed.shape == (128, 96, 3)
   assert encoded.decode_rgb(turned).shape == (96, 128, 3)
   assert encoded.jpeg_size(turned) == (96, 128)
 
