@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
-import cv2
-import numpy as np
-
+from lesionjax.report import images
 from lesionjax.report.figures import class_colour
 from lesionjax.report.run_files import Run
-
-_MAX_PX = 192
-_JPEG_QUALITY = 90
 
 
 def example_groups(run: Run, split: str) -> list[dict[str, Any]]:
@@ -29,7 +23,7 @@ def example_groups(run: Run, split: str) -> list[dict[str, Any]]:
     truth, scores = int(predictions.labels[row]), predictions.probabilities[row]
     guess = int(scores.argmax())
     figure = {
-      'src': _data_uri(image),
+      'src': images.data_uri(images.shrink(image)),
       'image_id': str(predictions.image_ids[row]),
       'true': predictions.class_names[truth],
       'true_colour': class_colour(truth),
@@ -47,12 +41,3 @@ def example_groups(run: Run, split: str) -> list[dict[str, Any]]:
     if ordered:
       groups.append({'title': title, 'figures': ordered, 'errors': title.endswith('errors')})
   return groups
-
-
-def _data_uri(image: np.ndarray) -> str:
-  scale = _MAX_PX / max(image.shape[:2])
-  if scale < 1:
-    image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-  bgr = np.ascontiguousarray(image[..., ::-1])
-  _, encoded = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-  return 'data:image/jpeg;base64,' + base64.b64encode(encoded.tobytes()).decode()

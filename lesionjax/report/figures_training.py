@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -130,9 +130,21 @@ def distribution_plot(run: Run) -> Plot | None:
   order += sorted(set(splits) - set(order))
   if not order or not names:
     return None
+  return class_distribution(
+    {s: [int((splits[s].get('support') or {}).get(n, 0)) for n in names] for s in order}, names
+  )
+
+
+def class_distribution(counts: Mapping[str, Sequence[int]], names: Sequence[str]) -> Plot:
+  """Share of every class in every split, with counts.
+
+  Args:
+    counts: split -> images of every class, in the order of `names`.
+    names: K classes.
+  """
+  order = list(counts)
   figure, axes = figures.new_figure(0.9 + 0.19 * len(names) * (len(order) + 0.8))
   height = 0.82 / len(order)
-  counts = {s: [int((splits[s].get('support') or {}).get(n, 0)) for n in names] for s in order}
   largest = max(max(counts[s]) / max(sum(counts[s]), 1) for s in order)
   for row, split in enumerate(order):
     total = max(sum(counts[split]), 1)

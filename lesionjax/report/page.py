@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import pathlib
 from typing import Any
 
-import jinja2
 from etils import epath
 
 from lesionjax import files
@@ -16,12 +14,11 @@ from lesionjax.report import (
   figures,
   figures_scores,
   figures_training,
+  rendering,
   tables,
   verdict,
 )
 from lesionjax.report.run_files import Run, read_run
-
-_TEMPLATES = pathlib.Path(__file__).parent / 'templates'
 
 
 def write_report(run_dir: str | os.PathLike[str]) -> epath.Path:
@@ -40,23 +37,8 @@ def write_report(run_dir: str | os.PathLike[str]) -> epath.Path:
   run = read_run(run_dir)
   split = run.splits[0] if run.splits else ''
   with figures.style():
-    plots = _plots(run, split)
-    encoded = {
-      name: [(plot, figures.encode(plot)) for plot in some] for name, some in plots.items()
-    }
-  for group in encoded.values():
-    for plot, image in group:
-      files.write_bytes(run.directory / 'figures' / f'{plot.name}.svg', image.svg)
-      files.write_bytes(run.directory / 'figures' / f'{plot.name}.png', image.png)
-  # The figures of the page are the SVG files, so that both cannot differ.
-  shown = {
-    name: [
-      {'src': image.data_uri, 'title': plot.title, 'alt': plot.alt, 'caption': plot.caption}
-      for plot, image in group
-    ]
-    for name, group in encoded.items()
-  }
-  page = _environment().get_template('report.html.j2').render(_context(run, split, shown))
+    shown = rendering.write_figures(run.directory / 'figures', _plots(run, split))
+  page = rendering.environment().get_template('report.html.j2').render(_context(run, split, shown))
   report = run.directory / 'report.html'
   files.write_text(report, page)
   return report
@@ -71,16 +53,6 @@ def _plots(run: Run, split: str) -> dict[str, list[figures.Plot]]:
     'training': figures_training.training_plots(run),
     'distribution': [distribution] if distribution else [],
   }
-
-
-def _environment() -> jinja2.Environment:
-  return jinja2.Environment(
-    loader=jinja2.FileSystemLoader(_TEMPLATES),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-  )
 
 
 def _context(run: Run, split: str, plots: dict[str, list[dict[str, str]]]) -> dict[str, Any]:

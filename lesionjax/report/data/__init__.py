@@ -1,0 +1,1 @@
+"""A prepared data set as one page: `python -m lesionjax.report.data NAME`."""

@@ -1,0 +1,26 @@
+"""Photographs on a page: small JPEGs, inlined."""
+
+from __future__ import annotations
+
+import base64
+
+import cv2
+import numpy as np
+
+_MAX_PX = 192
+_JPEG_QUALITY = 90
+
+
+def shrink(image: np.ndarray) -> np.ndarray:
+  """Shrinks an image uint8 [H, W, 3] until its longer side has at most 192 px."""
+  scale = _MAX_PX / max(image.shape[:2])
+  if scale >= 1:
+    return image
+  return cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+
+
+def data_uri(image: np.ndarray) -> str:
+  """An image uint8 [H, W, 3] RGB as the source of an <img>."""
+  bgr = np.ascontiguousarray(image[..., ::-1])
+  _, encoded = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+  return 'data:image/jpeg;base64,' + base64.b64encode(encoded.tobytes()).decode()
