@@ -16,6 +16,9 @@ _MODE = flags.DEFINE_enum(
 _EVAL_DATA = flags.DEFINE_string(
   'eval_data', '', 'With --mode=evaluate: another prepared data set, NAME or NAME/CONFIG.'
 )
+_EVAL_SPLIT = flags.DEFINE_string(
+  'eval_split', '', 'With --eval_data: its split, such as official_test; default: the test split.'
+)
 _DATA_DIR = flags.DEFINE_string(
   'data_dir', '', 'With --mode=evaluate: where prepared data lie, if not where the run found them.'
 )
@@ -34,6 +37,7 @@ def main(argv: list[str]) -> None:
     _CONFIG.value,
     _WORKDIR.value,
     eval_data=_EVAL_DATA.value,
+    eval_split=_EVAL_SPLIT.value,
     data_dir=_DATA_DIR.value,
     dry_run=_DRY_RUN.value,
     profile=_PROFILE.value,

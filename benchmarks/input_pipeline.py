@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks import common, input_images, input_peer, peers
 from lesionjax.data.augment import AugmentOptions, augment, normalise
-from lesionjax.data.records import open_split
+from lesionjax.data.datasets import open_split
 from lesionjax.data.stream import to_device, train_stream
 
 OPTIONS = AugmentOptions(

@@ -6,7 +6,7 @@ a misspelt key stops the program before anything is written.
 
 from __future__ import annotations
 
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, config_dict
 
 
 def get_config() -> ConfigDict:
@@ -22,7 +22,11 @@ def get_config() -> ConfigDict:
   config.num_devices = 0  # devices of the `data` mesh over all processes; 0 = every one there is
 
   config.data = data = ConfigDict()
-  data.name = 'synthetic_dermoscopy'  # NAME or NAME/CONFIG of a prepared data set
+  # NAME or NAME/CONFIG of a prepared data set; a tuple or NAME,NAME pools several, no image twice.
+  data.name = config_dict.placeholder(object)
+  data.name = 'synthetic_dermoscopy'
+  data.classes = ''  # map onto 'isic8', 'ham7' or 'binary'; '' = own, or the finest in common
+  data.preprocess = ''  # such as 'crop256-hair', on every read: see data_builders.cleaning.pipeline
   data.data_dir = ''  # where prepared data lie; '' = TFDS_DATA_DIR or ~/tensorflow_datasets
   data.manual_dir = ''  # where downloaded archives lie; with it a missing data set is built first
   data.size_px = 64  # side of the square that the network sees

@@ -14,7 +14,8 @@ from ml_collections import ConfigDict
 from data_builders.errors import UserError
 from lesionjax import config as config_lib
 from lesionjax.data.augment import AugmentOptions, augment, normalise
-from lesionjax.data.records import Split, open_split
+from lesionjax.data.datasets import names_of, open_split, provenance
+from lesionjax.data.records import Split
 from lesionjax.data.stream import eval_stream, to_device, train_stream
 from lesionjax.evaluation.metrics import point_metrics
 from lesionjax.models import build_model
@@ -33,14 +34,30 @@ def ensure_data(config: ConfigDict) -> None:
   """
   from data_builders.build import prepare
 
-  name = config.data.name
-  if config.data.manual_dir or name.startswith('synthetic'):
-    prepare(name, config.data.data_dir or None, manual_dir=config.data.manual_dir or None)
+  for name in names_of(config.data.name):
+    if config.data.manual_dir or name.startswith('synthetic'):
+      prepare(name, config.data.data_dir or None, manual_dir=config.data.manual_dir or None)
 
 
 def open_data(config: ConfigDict, split: str, name: str = '') -> Split:
-  """Opens a split of the run's data set, or of the data set `name`."""
-  return open_split(name or config.data.name, split, config.data.data_dir or None)
+  """Opens a split of the run's data, or of the data set `name` with that one's own classes."""
+  return open_split(
+    name or config.data.name,
+    split,
+    config.data.data_dir or None,
+    '' if name else config.data.classes,
+    config.data.preprocess,
+  )
+
+
+def describe_data(config: ConfigDict, name: str = '') -> dict[str, Any]:
+  """Returns what a run remembers of its data, or of the data set `name`."""
+  return provenance(
+    name or config.data.name,
+    config.data.data_dir or None,
+    '' if name else config.data.classes,
+    config.data.preprocess,
+  )
 
 
 def train_batches(config: ConfigDict, split: Split, mesh: Mesh) -> Any:

@@ -9,7 +9,10 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from data_builders import labels
+from data_builders.cleaning import pipeline
 from data_builders.errors import UserError
+from lesionjax.data.datasets import names_of
 
 # Where a run lies and how often it speaks may change between two starts; its numbers do not depend
 # on these.
@@ -21,6 +24,9 @@ PLACE_KEYS = (
   'log.every_steps',
   'checkpoint.every_steps',
 )
+
+# Keys that runs of earlier versions lack, with the value that changes nothing.
+_LATER = {'data.classes': '', 'data.preprocess': ''}
 
 _CHOICES = {
   'protocol': ('rigorous', 'published'),
@@ -98,6 +104,13 @@ def validate(config: ConfigDict) -> None:
       'finite.'
     )
   _validate_normalise(config.normalise)
+  names_of(config.data.name)
+  pipeline.parse(config.data.preprocess)
+  if config.data.classes not in ('', *labels.SCHEMES):
+    raise UserError(
+      f"config.data.classes={config.data.classes!r} is not one of '' (the own classes),"
+      f' {", ".join(labels.SCHEMES)}.'
+    )
   if config.train.batch_size % config.train.accumulate:
     raise UserError(
       f'config.train.batch_size={config.train.batch_size} must be a multiple of '
@@ -131,8 +144,13 @@ def to_dict(config: ConfigDict) -> dict[str, Any]:
 
 
 def from_dict(values: Mapping[str, Any]) -> ConfigDict:
-  """Returns the locked configuration that `to_dict` wrote."""
-  return ConfigDict(dict(values)).lock()
+  """Returns the locked configuration that `to_dict` wrote; keys that came later are neutral."""
+  config = ConfigDict(dict(values))
+  for key, value in _LATER.items():
+    section, name = key.split('.')
+    if section in config and name not in config[section]:
+      config[section][name] = value
+  return config.lock()
 
 
 def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:

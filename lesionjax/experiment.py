@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import numpy as np
@@ -14,16 +12,13 @@ from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
 from lesionjax import allocator, assembly, files, inference, processes, run_directory, scoring
-from lesionjax import config as config_lib
 from lesionjax.assembly import Pieces
-from lesionjax.data.records import Split, provenance
 from lesionjax.dry_run import describe
-from lesionjax.report.page import write_report
+from lesionjax.evaluating import evaluate
 from lesionjax.training.checkpoints import Checkpoints, shapes
-from lesionjax.training.classify import make_eval_step
 from lesionjax.training.loop import init_state
 from lesionjax.training.loop import train as run_loop
-from lesionjax.training.mesh import check_batch, make_mesh, to_host
+from lesionjax.training.mesh import to_host
 from lesionjax.training.progress import Progress
 from lesionjax.training.state import State
 from lesionjax.training.stopping import Interrupted, interrupted_by_sigterm
@@ -50,7 +45,7 @@ def train(config: ConfigDict, workdir: str, profile: bool = False) -> str:
   run_directory.check(run_dir, config)
   pieces = Pieces.of(config, str(run_dir / 'profile') if profile else '')
   _check_held_out(pieces)
-  data = provenance(config.data.name, config.data.data_dir or None)
+  data = assembly.describe_data(config)
   run_directory.refuse_other_data(run_dir, data)
   if jax.process_index() == 0:
     run_directory.claim(run_dir, config)
@@ -157,81 +152,6 @@ def _initialise_from(pieces: Pieces, state: State) -> State:
   return dataclasses.replace(state, params=params, batch_stats=found['batch_stats'], ema=ema)
 
 
-def evaluate(
-  workdir: str, eval_data: str = '', data_dir: str = '', train_wall_s: float | None = None
-) -> str:
-  """Evaluates the best checkpoint of a run and writes the report.
-
-  Args:
-    workdir: the run's directory.
-    eval_data: another data set, NAME or NAME/CONFIG, whose test split is evaluated and whose
-      results go to `workdir/external/`; '' is the run's own validation and test.
-    data_dir: where prepared data lie now; '' is where the run found its own.
-    train_wall_s: seconds spent training; None keeps what the run recorded.
-
-  Returns:
-    The path of report.html; '' in all processes but the first.
-
-  Raises:
-    UserError: when the run is not one, or has trained on what it would be tested on.
-  """
-  start = time.perf_counter()
-  run_dir = run_directory.locate(workdir)
-  config = run_directory.read_config(run_dir)
-  if data_dir:
-    config.data.data_dir = data_dir
-  class_names = run_directory.class_names(run_dir)
-  out_dir = run_dir / 'external' / eval_data.replace('/', '_') if eval_data else run_dir
-  names = [config.data.test_split] if eval_data else [
-    config.data.validation_split, config.data.test_split
-  ]  # fmt: skip
-  data = provenance(eval_data or config.data.name, config.data.data_dir or None)
-  if not eval_data:
-    run_directory.refuse_other_data(run_dir, data)
-  splits = {name: assembly.open_data(config, name, eval_data) for name in names}
-  for split in splits.values():
-    scoring.labels_of(split, class_names)
-    published = config.protocol == 'published' and not eval_data
-    run_directory.refuse_seen(run_dir, split, 'Evaluation', images_only=published)
-  outputs = _predict_splits(config, run_dir, splits, class_names)
-  if jax.process_index() != 0:
-    processes.wait_for_all('report')  # which the first writes
-    return ''
-  metrics: dict[str, Any] = {}
-  for name, split in splits.items():
-    metrics |= scoring.score_split(config, out_dir, split, name, outputs[name], class_names)
-  if config.evaluate.colour_baseline:
-    fitted = assembly.open_data(config, config.data.train_split)
-    for name, value in scoring.colour_metrics(config, fitted, splits, class_names).items():
-      metrics[name]['colour_baseline_auc'] = value
-  if eval_data:
-    files.write_json(out_dir / 'config.json', config_lib.to_dict(config))
-    files.write_json(out_dir / 'data.json', data)
-  files.write_json(out_dir / 'metrics.json', metrics)
-  wall_s = {'evaluate': round(time.perf_counter() - start, 1)}
-  if train_wall_s is not None:
-    wall_s['train'] = round(train_wall_s, 1)
-  run_directory.write_environment(out_dir, wall_s)
-  report = str(write_report(out_dir))
-  processes.wait_for_all('report')
-  return report
-
-
-def _predict_splits(
-  config: ConfigDict, run_dir: epath.Path, splits: dict[str, Split], class_names: tuple[str, ...]
-) -> dict[str, dict[str, np.ndarray]]:
-  # The numbers do not depend on the devices: where there are fewer than in training, all serve.
-  mesh = make_mesh(config.num_devices if config.num_devices <= jax.device_count() else 0)
-  check_batch('evaluate.batch_size', config.evaluate.batch_size, mesh)
-  model = assembly.make_model(config, len(class_names))
-  weights = inference.restore_best(run_dir, model, config.data.size_px, mesh.replicated)
-  predict = inference.compile_predict(make_eval_step(model, assembly.make_prepare(config)), mesh)
-  return {
-    name: inference.predict_batches(predict, weights, assembly.eval_batches(config, split, mesh))
-    for name, split in splits.items()
-  }
-
-
 def run(
   mode: str,
   config: ConfigDict | None,
@@ -239,6 +159,7 @@ def run(
   *,
   eval_data: str = '',
   data_dir: str = '',
+  eval_split: str = '',
   dry_run: bool = False,
   profile: bool = False,
   distributed: bool = False,
@@ -251,6 +172,7 @@ def run(
     workdir: the run's directory.
     eval_data: see `evaluate`.
     data_dir: see `evaluate`.
+    eval_split: see `evaluate`.
     dry_run: whether to describe the run only.
     profile: see `train`.
     distributed: whether this is one of several processes.
@@ -260,7 +182,8 @@ def run(
   """
   if mode == 'evaluate' and (config is not None or dry_run or profile):
     raise UserError(
-      '--mode=evaluate takes --workdir, --eval_data and --data_dir: it reads the config of the run.'
+      '--mode=evaluate takes --workdir, --eval_data, --eval_split, --data_dir: it reads the config'
+      ' of the run.'
     )
   if mode == 'train' and config is None:
     raise UserError('--config is missing: give a recipe such as --config=configs/quickstart.py.')
@@ -269,6 +192,8 @@ def run(
       f'--eval_data={eval_data} and --data_dir={data_dir} go with --mode=evaluate: train first; a '
       'run is told its data by --config.data.data_dir.'
     )
+  if eval_split and not eval_data:
+    raise UserError(f'--eval_split={eval_split} is a split of --eval_data: give that, too.')
   if workdir is None and not dry_run:
     raise UserError('--workdir is missing: give the directory of the run, as --workdir=runs/one.')
   allocator.keep_freed_memory()
@@ -280,7 +205,10 @@ def run(
   assert workdir is not None
   try:
     with interrupted_by_sigterm():
-      report = train(config, workdir, profile) if config else evaluate(workdir, eval_data, data_dir)
+      if config is None:
+        report = evaluate(workdir, eval_data, data_dir, eval_split)
+      else:
+        report = train(config, workdir, profile)
   except Interrupted as stop:
     print(stop)
     return

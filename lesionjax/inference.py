@@ -14,7 +14,8 @@ from etils import epath
 
 from data_builders.errors import UserError
 from lesionjax import assembly, run_directory
-from lesionjax.data.decode import DecodeError, decode_image, resize
+from lesionjax.data.datasets import preprocessing_of
+from lesionjax.data.decode import DecodeError, decode_image, fit
 from lesionjax.training.checkpoints import Checkpoints
 from lesionjax.training.mesh import Mesh, to_host
 from lesionjax.training.state import Batch
@@ -116,6 +117,7 @@ class Classifier:
     self.config = run_directory.read_config(run_dir)
     self.class_names = run_directory.class_names(run_dir)
     self._size_px = self.config.data.size_px
+    self._preprocessing = preprocessing_of(self.config.data.name, self.config.data.preprocess)
     model = assembly.make_model(self.config, len(self.class_names))
     local = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     self._weights = restore_best(run_dir, model, self._size_px, local)
@@ -123,7 +125,7 @@ class Classifier:
     self._apply = jax.jit(lambda weights, x: model.apply(weights, prepare(x, None), train=False))
 
   def predict(self, images: Sequence[Any] | np.ndarray, batch_size: int = 64) -> Prediction:
-    """Classifies images of any size.
+    """Classifies images of any size, preprocessed as those of the training were.
 
     Args:
       images: uint8 [N, H, W, 3] RGB, a sequence of uint8 [H, W, 3] RGB arrays and paths of JPEG or
@@ -158,7 +160,7 @@ class Classifier:
   def _pixels(self, image: Any, index: int) -> np.ndarray:
     if isinstance(image, str | epath.Path) or hasattr(image, '__fspath__'):
       try:
-        return decode_image(epath.Path(image).read_bytes(), self._size_px)
+        return decode_image(epath.Path(image).read_bytes(), self._size_px, self._preprocessing)
       except (DecodeError, OSError) as error:
         raise UserError(f'Image {image} cannot be read: {error}.') from error
     image = np.asarray(image)
@@ -167,4 +169,4 @@ class Classifier:
         f'Image {index} is {image.dtype} {image.shape}; it must be uint8 [height, width, 3] in RGB '
         'order, or the path of a file.'
       )
-    return resize(image, self._size_px)
+    return fit(image, self._size_px, self._preprocessing)

@@ -176,7 +176,7 @@ def hold(run_dir: epath.Path) -> Iterator[None]:
 
 def remember_seen(run_dir: epath.Path, train: Split, ancestor: str = '') -> None:
   """Writes which images and groups the run trains on, its initialiser's included."""
-  groups, images = set(train.group_ids.tolist()), set(train.image_ids.tolist())
+  groups, images = set(train.group_ids.tolist()), set(train.canonical_ids.tolist())
   if ancestor:
     inherited = _seen(ancestor)
     groups |= set(inherited['groups'])
@@ -196,7 +196,7 @@ def refuse_leak(train: Split, held_out: Split, protocol: str) -> None:
   Raises:
     UserError: naming how many images, and one.
   """
-  both = np.isin(held_out.image_ids, train.image_ids)
+  both = np.isin(held_out.canonical_ids, train.canonical_ids)
   if both.any():
     raise UserError(
       f'{both.sum()} of the {len(both)} images of the split {held_out.split!r}, such as '
@@ -228,7 +228,7 @@ def refuse_seen(
     UserError: naming how many images, and one.
   """
   seen = _seen(run)
-  both = np.isin(held_out.image_ids, seen['images'])
+  both = np.isin(held_out.canonical_ids, seen['images'])
   if not images_only:
     both |= np.isin(held_out.group_ids, seen['groups'])
   if both.any():

@@ -22,8 +22,8 @@ def split(name, images, groups):
     image_ids=np.array(images),
     group_ids=np.array(groups),
     folds=np.zeros(count, np.int32),
-    source=[b''] * count,
-    image_features=None,
+    sources=(),
+    places=np.zeros((count, 2), np.int64),
   )
 
 

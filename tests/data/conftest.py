@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from lesionjax.data.records import Split, open_split
+from lesionjax.data.datasets import open_split
+from lesionjax.data.records import Split
 
 
 def load_fixture():

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from lesionjax.data.decode import DecodeError, decode_image, jpeg_size, resize
+from lesionjax.data.decode import DecodeError, decode_image, fit, jpeg_size
 
 
 def photograph(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -70,4 +70,4 @@ def test_damaged_bytes_are_refused(data: bytes):
 
 def test_a_checkerboard_is_averaged_when_it_shrinks():
   board = np.indices((256, 256)).sum(axis=0) % 2 * 255
-  assert np.ptp(resize(board.astype(np.uint8), 64)) <= 1
+  assert np.ptp(fit(np.dstack([board.astype(np.uint8)] * 3), 64)) <= 1

@@ -8,8 +8,8 @@ import pytest
 
 from data_builders.errors import UserError
 from lesionjax.data import columns
+from lesionjax.data.datasets import open_split, provenance
 from lesionjax.data.decode import decode_image
-from lesionjax.data.records import open_split, provenance
 
 
 def test_columns_and_images_belong_together(train, drawn):

@@ -1,0 +1,219 @@
+"""Opening prepared data sets: one by name, or several pooled without double images."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+from tensorflow_datasets.core import constants
+
+import data_builders  # noqa: F401  registers the project's builders with TFDS
+from data_builders import configs
+from data_builders import labels as labels_lib
+from data_builders.cleaning import pipeline
+from data_builders.errors import UserError
+from lesionjax.data.columns import COLUMNS, one_line, read_columns, subset
+from lesionjax.data.pooling import pool
+from lesionjax.data.records import Source, Split
+
+Names = str | Sequence[str]
+
+
+def names_of(name: Names) -> tuple[str, ...]:
+  """Returns the data sets of `config.data.name`: one, several in a tuple, or joined by commas.
+
+  Raises:
+    UserError: it is none of these, or a data set is named twice.
+  """
+  parts = name.split(',') if isinstance(name, str) else name
+  if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
+    raise UserError(f"config.data.name={name!r} is neither a data set's name nor a tuple of names.")
+  names = tuple(part.strip() for part in parts)
+  sets = [part.partition('/')[0] for part in names]
+  if not names or '' in names or len(set(sets)) < len(sets):
+    raise UserError(
+      f'config.data.name={name!r} must name one data set or several different ones; give one'
+      ' configuration of each.'
+    )
+  return names
+
+
+def open_split(
+  name: Names,
+  split: str,
+  data_dir: str | None = None,
+  classes: str = '',
+  preprocess: str = '',
+) -> Split:
+  """Opens one split of prepared data sets; reads the columns once, the images later.
+
+  Args:
+    name: data set, with its configuration after a slash where not the default: 'ham10000',
+      'ham10000/random'. Several are pooled: an image that occurs in more than one is taken once,
+      from the first data set that tells its class finely enough.
+    split: name of the split; TFDS slices such as 'train[:10%]' work too.
+    data_dir: where data sets were prepared; None is TFDS's default ($TFDS_DATA_DIR or
+      ~/tensorflow_datasets).
+    classes: a scheme of `data_builders.labels.SCHEMES` that the classes are mapped onto; '' keeps
+      the data set's own without `unk`, or takes the finest that all have in common.
+    preprocess: what is done to every image when it is read, see `data_builders.cleaning.pipeline`.
+
+  Returns:
+    The split. In splits that begin with 'official', images of no class have the label -1.
+
+  Raises:
+    UserError: when a data set or the split is not there, holds other features than the project's
+      builders write, or has images of a class that cannot be mapped.
+  """
+  steps = pipeline.parse(preprocess)
+  if classes and classes not in labels_lib.SCHEMES:
+    raise UserError(
+      f'config.data.classes={classes!r} is not one of {", ".join(labels_lib.SCHEMES)}.'
+    )
+  preprocessing_of(name)
+  builders = [open_builder(one, data_dir) for one in names_of(name)]
+  return pool([_read_split(builder, split, steps) for builder in builders], classes)
+
+
+def preprocessing_of(name: Names, preprocess: str = '') -> pipeline.Pipeline:
+  """Returns all that happens to an image on its way from the archive to the resize.
+
+  Args:
+    name: as in `open_split`; a configuration's name tells what was done when it was built.
+    preprocess: as in `open_split`.
+
+  Raises:
+    UserError: data sets that were preprocessed in different ways are to be pooled.
+  """
+  built = []
+  for one in names_of(name):
+    config = one.partition('/')[2]
+    # Foreign data sets have other names, and the synthetic one is not preprocessed.
+    known = config.split('-')[0] in ('grouped', 'random')
+    built.append(configs.parse(config).preprocessing if known else '')
+  if len(set(built)) > 1:
+    raise UserError(
+      f'config.data.name={name!r} pools data sets that were preprocessed in different ways'
+      f' ({", ".join(steps or "not at all" for steps in built)}); build them alike.'
+    )
+  return pipeline.Pipeline(pipeline.parse(built[0]).steps + pipeline.parse(preprocess).steps)
+
+
+def provenance(
+  name: Names, data_dir: str | None = None, classes: str = '', preprocess: str = ''
+) -> dict[str, Any]:
+  """What a run must remember about its data: version, licence, citation, counts, fingerprint.
+
+  The fingerprint is the SHA-256 of the sorted rows (image_id, label, group_id, fold, split), so
+  it is the same for every build of one version, whatever the order or the format of its files.
+
+  Args:
+    name: as in `open_split`.
+    data_dir: as in `open_split`.
+    classes: as in `open_split`.
+    preprocess: as in `open_split`.
+
+  Returns:
+    A JSON-ready dictionary, the contents of a run's `data.json`.
+  """
+  infos = [open_builder(one, data_dir).info for one in names_of(name)]
+  common = set.intersection(*(set(info.splits) for info in infos))
+  rows: list[str] = []
+  splits = {}
+  class_names: tuple[str, ...] = ()
+  for split_name in sorted(common):
+    split = open_split(name, split_name, data_dir, classes, preprocess)
+    class_names = split.class_names
+    counts = np.bincount(split.labels[split.labels >= 0], minlength=len(class_names))
+    splits[split_name] = {
+      'images': len(split),
+      'groups': len(np.unique(split.group_ids)),
+      'support': {c: int(n) for c, n in zip(class_names, counts, strict=True)},
+    }
+    columns = (split.image_ids, split.labels, split.group_ids, split.folds)
+    rows += ['\t'.join(map(str, row)) + f'\t{split_name}' for row in zip(*columns, strict=True)]
+  return {
+    'name': '+'.join(info.name for info in infos),
+    'config': '+'.join(info.config_name or '' for info in infos),
+    'version': '+'.join(str(info.version) for info in infos),
+    'description': '\n\n'.join(info.description for info in infos),
+    'citation': '\n\n'.join(dict.fromkeys(info.citation for info in infos)),
+    'licence': '; '.join(
+      dict.fromkeys(info.as_proto.redistribution_info.license for info in infos)
+    ),
+    'homepage': ' '.join(info.homepage for info in infos),
+    'class_names': list(class_names),
+    'splits': splits,
+    'missing': sum(len((info.metadata or {}).get('missing', ())) for info in infos),
+    'fingerprint': hashlib.sha256('\n'.join(sorted(rows)).encode()).hexdigest(),
+  }
+
+
+def open_builder(name: str, data_dir: str | None = None) -> Any:
+  """Returns the TFDS builder of a data set that is prepared as array_record.
+
+  Args:
+    name: data set, with its configuration after a slash where not the default.
+    data_dir: as in `open_split`.
+
+  Raises:
+    UserError: it is unknown, not prepared, or stored in another format.
+  """
+  where = data_dir or str(constants.DATA_DIR)
+  command = f'python -m data_builders.build {name} --data_dir={where}'
+  try:
+    builder: Any = tfds.builder(name, data_dir=data_dir, file_format='array_record')
+  except UserError as error:
+    raise UserError(f'Data set {name!r}: {error}') from error
+  except (tfds.core.DatasetNotFoundError, ValueError, RuntimeError) as error:
+    raise UserError(
+      f'Data set {name!r} is unknown to TFDS and not prepared in {where} ({one_line(error)}); '
+      f'check its name and configuration or build it with `{command}`.'
+    ) from error
+  if not builder.data_path.exists():
+    raise UserError(
+      f'Data set {name!r} is not prepared: looked in {builder.data_path}; build it with '
+      f'`{command}` (and --manual_dir=DIR for files downloaded by hand).'
+    )
+  if builder.info.file_format != tfds.core.FileFormat.ARRAY_RECORD:
+    raise UserError(
+      f'Data set {name!r} in {builder.data_path} is stored as {builder.info.file_format.value}, '
+      f'but training reads array_record; build it in another directory with `{command}`.'
+    )
+  return builder
+
+
+def _read_split(builder: Any, split: str, steps: pipeline.Pipeline) -> Split:
+  info = builder.info
+  name = info.full_name.rsplit('/', 1)[0]
+  missing = [key for key in ('image', *COLUMNS) if key not in info.features]
+  if missing:
+    raise UserError(
+      f'Data set {name!r} has no feature {missing[0]!r}; the records must hold '
+      f"{', '.join(('image', *COLUMNS))}, as the project's builders write them."
+    )
+  base_name = re.split(r'[\[+]', split)[0]
+  if base_name not in info.splits:
+    raise UserError(
+      f'Data set {name!r} has no split {split!r}; it has {", ".join(sorted(info.splits))}.'
+    )
+  raw = tfds.decode.DeserializeMethod.RAW_BYTES
+  source = builder.as_data_source(split, deserialize_method=raw)
+  columns = read_columns(builder, split, source)
+  count = len(columns['label'])
+  return Split(
+    name=name,
+    split=split,
+    class_names=tuple(info.features['label'].names),
+    labels=columns['label'],
+    image_ids=columns['image_id'],
+    group_ids=columns['group_id'],
+    folds=columns['fold'],
+    sources=(Source(name, source, subset(info.features, ('image',))),),
+    places=np.stack([np.zeros(count, np.int64), np.arange(count)], axis=1),
+    preprocessing=steps,
+  )

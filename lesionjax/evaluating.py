@@ -1,0 +1,125 @@
+"""The mode `evaluate`: a trained run measured on its own or on other data, and reported."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import jax
+import numpy as np
+from etils import epath
+from ml_collections import ConfigDict
+
+from data_builders.errors import UserError
+from lesionjax import assembly, files, inference, processes, run_directory, scoring
+from lesionjax import config as config_lib
+from lesionjax.data.datasets import preprocessing_of
+from lesionjax.data.records import Split
+from lesionjax.report.page import write_report
+from lesionjax.training.classify import make_eval_step
+from lesionjax.training.mesh import check_batch, make_mesh
+
+
+def evaluate(
+  workdir: str,
+  eval_data: str = '',
+  data_dir: str = '',
+  eval_split: str = '',
+  train_wall_s: float | None = None,
+) -> str:
+  """Evaluates the best checkpoint of a run and writes the report.
+
+  Args:
+    workdir: the run's directory.
+    eval_data: another data set, NAME or NAME/CONFIG, whose test split is evaluated and whose
+      results go to `workdir/external/`; '' is the run's own validation and test.
+    data_dir: where prepared data lie now; '' is where the run found its own.
+    eval_split: the split of `eval_data`, such as 'official_test'; '' is the test split. Images of
+      no class are counted and left out.
+    train_wall_s: seconds spent training; None keeps what the run recorded.
+
+  Returns:
+    The path of report.html; '' in all processes but the first.
+
+  Raises:
+    UserError: when the run is not one, or has trained on what it would be tested on.
+  """
+  start = time.perf_counter()
+  run_dir = run_directory.locate(workdir)
+  config = run_directory.read_config(run_dir)
+  if data_dir:
+    config.data.data_dir = data_dir
+  class_names = run_directory.class_names(run_dir)
+  out_dir, names = run_dir, [config.data.validation_split, config.data.test_split]
+  if eval_data:
+    place = '_'.join(filter(None, (eval_data.replace('/', '_'), eval_split)))
+    out_dir, names = run_dir / 'external' / place, [eval_split or config.data.test_split]
+  data = assembly.describe_data(config, eval_data)
+  if eval_data:
+    _check_preprocessing(config, eval_data)
+  else:
+    run_directory.refuse_other_data(run_dir, data)
+  splits = {name: _scored(assembly.open_data(config, name, eval_data)) for name in names}
+  for split in splits.values():
+    scoring.labels_of(split, class_names)
+    published = config.protocol == 'published' and not eval_data
+    run_directory.refuse_seen(run_dir, split, 'Evaluation', images_only=published)
+  outputs = _predict_splits(config, run_dir, splits, class_names)
+  if jax.process_index() != 0:
+    processes.wait_for_all('report')  # which the first writes
+    return ''
+  metrics: dict[str, Any] = {}
+  for name, split in splits.items():
+    metrics |= scoring.score_split(config, out_dir, split, name, outputs[name], class_names)
+  if config.evaluate.colour_baseline:
+    fitted = assembly.open_data(config, config.data.train_split)
+    for name, value in scoring.colour_metrics(config, fitted, splits, class_names).items():
+      metrics[name]['colour_baseline_auc'] = value
+  if eval_data:
+    files.write_json(out_dir / 'config.json', config_lib.to_dict(config))
+    files.write_json(out_dir / 'data.json', data)
+  files.write_json(out_dir / 'metrics.json', metrics)
+  wall_s = {'evaluate': round(time.perf_counter() - start, 1)}
+  if train_wall_s is not None:
+    wall_s['train'] = round(train_wall_s, 1)
+  run_directory.write_environment(out_dir, wall_s)
+  report = str(write_report(out_dir))
+  processes.wait_for_all('report')
+  return report
+
+
+def _scored(split: Split) -> Split:
+  """The images that have a class; tells how many have none."""
+  known = split.labels >= 0
+  if known.all():
+    return split
+  print(
+    f'{(~known).sum():,} of the {len(split):,} images of {split.name} ({split.split}) show none of'
+    f' the classes {", ".join(split.class_names)} and are not scored.'
+  )
+  return split.take(known)
+
+
+def _check_preprocessing(config: ConfigDict, eval_data: str) -> None:
+  """Refuses data that were preprocessed in another way than those of the training."""
+  ours, theirs = preprocessing_of(config.data.name), preprocessing_of(eval_data)
+  if ours != theirs:
+    raise UserError(
+      f'--eval_data={eval_data} was built with the preprocessing {theirs.name!r}, the run was'
+      f' trained with {ours.name!r}: build and give the configuration that has the same.'
+    )
+
+
+def _predict_splits(
+  config: ConfigDict, run_dir: epath.Path, splits: dict[str, Split], class_names: tuple[str, ...]
+) -> dict[str, dict[str, np.ndarray]]:
+  # The numbers do not depend on the devices: where there are fewer than in training, all serve.
+  mesh = make_mesh(config.num_devices if config.num_devices <= jax.device_count() else 0)
+  check_batch('evaluate.batch_size', config.evaluate.batch_size, mesh)
+  model = assembly.make_model(config, len(class_names))
+  weights = inference.restore_best(run_dir, model, config.data.size_px, mesh.replicated)
+  predict = inference.compile_predict(make_eval_step(model, assembly.make_prepare(config)), mesh)
+  return {
+    name: inference.predict_batches(predict, weights, assembly.eval_batches(config, split, mesh))
+    for name, split in splits.items()
+  }
