@@ -31,13 +31,16 @@ class Table:
     return [row.get(name, '') for row in self.rows]
 
 
-def read_table(path: str | os.PathLike[str], required: Sequence[str], key: str) -> Table:
+def read_table(
+  path: str | os.PathLike[str], required: Sequence[str], key: str, unique: bool = True
+) -> Table:
   """Reads a comma-separated UTF-8 table with a header; a byte order mark is dropped.
 
   Args:
     path: the CSV file.
     required: columns that must be there; further ones are kept.
-    key: the required column whose values must be filled and unique.
+    key: the required column whose values must be filled.
+    unique: whether the key's values must be unique, too.
 
   Returns:
     The table, every value stripped of surrounding blanks.
@@ -66,7 +69,7 @@ def read_table(path: str | os.PathLike[str], required: Sequence[str], key: str) 
       row = dict(zip(header, (value.strip() for value in values), strict=True))
       if not row[key]:
         raise UserError(f"{path} line {line} has no '{key}'; restore it from the official file.")
-      if row[key] in first_line:
+      if unique and row[key] in first_line:
         raise UserError(
           f"{path} line {line} repeats {key} '{row[key]}' of line {first_line[row[key]]}; every"
           ' one must occur once, remove the wrong line.'
@@ -81,6 +84,22 @@ def read_table(path: str | os.PathLike[str], required: Sequence[str], key: str) 
   if not rows:
     raise UserError(f'{path} has a header but no rows; restore the official file.')
   return Table(path, rows, lines)
+
+
+def read_header(path: str | os.PathLike[str]) -> list[str]:
+  """Reads the column names of a table.
+
+  Raises:
+    UserError: the file is empty, not UTF-8, not comma-separated, or names a column twice.
+  """
+  path = pathlib.Path(path)
+  first_line = _read_text(path).lstrip().splitlines()[0]
+  try:
+    header = [name.strip() for name in next(csv.reader([first_line], strict=True))]
+  except csv.Error as error:
+    raise UserError(f'{path} line 1 is not valid CSV ({error}); restore the file.') from error
+  _check_header(path, header, ())
+  return header
 
 
 def _read_text(path: pathlib.Path) -> str:

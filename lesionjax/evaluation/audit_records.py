@@ -1,0 +1,114 @@
+"""What an audit looks at: one row an image, from prepared TFDS data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from data_builders import groups, identity
+from data_builders.errors import UserError
+from lesionjax.data.columns import one_line, subset
+from lesionjax.data.datasets import names_of, open_builder
+from lesionjax.evaluation.audit_rows import Rows
+
+# Features that connect images where a data set has them. A data set of generated images names the
+# images each was made from: that feature goes here, and generated copies of test images are found.
+_CONNECTING = ('group_id', 'lesion_id', 'patient_id')
+_READ_AHEAD = 256
+
+
+def from_data_sets(names: str, data_dir: str | None = None) -> Rows:
+  """Reads the columns of prepared data sets and connects their images, across data sets, too.
+
+  Args:
+    names: data sets, joined by commas, each with its configuration after a slash.
+    data_dir: where they were prepared; None is TFDS's default.
+
+  Returns:
+    All images of all splits, with ids as they are in all data sets. Images are connected by group,
+    lesion, patient, id, and the shipped list of near-duplicates.
+
+  Raises:
+    UserError: a data set is not prepared, has no image_id, or its records are damaged.
+  """
+  records: list[dict[str, str]] = []
+  places: dict[str, tuple[Any, int, Any]] = {}
+  for name in names_of(names):
+    builder = open_builder(name, data_dir)
+    if 'image_id' not in builder.info.features:
+      raise UserError(
+        f'Data set {name!r} has no feature image_id; the audit reads data sets whose records hold'
+        " image_id, group_id and fold, as the project's builders write them."
+      )
+    image_features = subset(builder.info.features, ('image',))
+    for split in sorted(builder.info.splits):
+      raw = tfds.decode.DeserializeMethod.RAW_BYTES
+      source = builder.as_data_source(split, deserialize_method=raw)
+      for index, record in enumerate(_scan(builder.info, source, f'{name} ({split})')):
+        records.append({**record, 'split': split, 'source': name})
+        places.setdefault(record['image_id'], (source, index, image_features))
+
+  def column(key: str) -> list[str]:
+    return [record.get(key, '') for record in records]
+
+  image_ids = column('image_id')
+  connecting = tuple(key for key in _CONNECTING if any(column(key)))
+  connected = groups.connect(
+    image_ids,
+    *(column(key) for key in connecting),
+    image_ids,
+    pairs=groups.near_duplicate_pairs(),
+  )
+  folds = np.array([int(record.get('fold', -1)) for record in records])
+  return Rows(
+    what=', '.join(names_of(names)),
+    image_ids=image_ids,
+    splits=column('split'),
+    labels=column('label'),
+    groups=connected,
+    group_by=(*connecting, 'known near-duplicate'),
+    sources=column('source'),
+    folds=folds if (folds >= 0).any() else None,
+    read=lambda image_id: _encoded(image_id, *places[image_id]),
+  )
+
+
+def _scan(info: Any, source: Any, where: str) -> list[dict[str, str]]:
+  """The audited features of every record as strings; images stay unparsed."""
+  keys = [key for key in ('image_id', *_CONNECTING, 'label', 'fold') if key in info.features]
+  small = subset(info.features, keys)
+  rows = []
+  for start in range(0, len(source), _READ_AHEAD):
+    stop = min(start + _READ_AHEAD, len(source))
+    try:
+      parsed = [small.deserialize_example_np(r) for r in source.__getitems__(range(start, stop))]
+    except Exception as error:  # whatever the file format's reader raises
+      raise UserError(
+        f'Records {start} to {stop - 1} of {where} cannot be read ({one_line(error)}); delete the '
+        'prepared data set and build it again.'
+      ) from error
+    rows += [_plain(info, record) for record in parsed]
+  return rows
+
+
+def _plain(info: Any, record: dict[str, Any]) -> dict[str, str]:
+  row = {k: v.decode() if isinstance(v, bytes) else str(v) for k, v in record.items()}
+  if 'label' in record:
+    label = int(record['label'])
+    row['label'] = info.features['label'].int2str(label) if label >= 0 else 'none'
+  row['image_id'] = identity.canonical_id(row['image_id'])
+  return row
+
+
+def _encoded(image_id: str, source: Sequence[bytes], index: int, features: Any) -> bytes:
+  decoders = {'image': tfds.decode.SkipDecoding()}
+  try:
+    return features.deserialize_example_np(source[index], decoders=decoders)['image']
+  except Exception as error:  # whatever the file format's reader raises
+    raise UserError(
+      f'The record of image {image_id} cannot be read ({one_line(error)}); delete the prepared data'
+      ' set and build it again.'
+    ) from error
