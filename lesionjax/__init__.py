@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
+import importlib.abc
+import importlib.util
+import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
   from lesionjax.inference import Classifier
 
 __all__ = ['load']
+
+# What imports jax and its company, which the wheel alone does not install.
+_TRAINING_SIDE = (
+  'assembly', 'config', 'data.augment', 'data.colour', 'data.noise', 'data.render', 'data.stream',
+  'data.warp', 'dry_run', 'evaluating', 'experiment', 'inference', 'models', 'processes',
+  'run_directory', 'scoring', 'training',
+)  # fmt: skip
+
+
+class _WithoutJax(importlib.abc.MetaPathFinder):
+  """Says which extra is missing, instead of "No module named 'jax'"."""
+
+  def find_spec(self, fullname: str, path: Sequence[str] | None, target: object = None) -> None:
+    if fullname.removeprefix(f'{__name__}.') in _TRAINING_SIDE:
+      raise ModuleNotFoundError(
+        f'{fullname} needs jax, which is not installed: pip install'
+        " 'lesionjax[cpu]' (or lesionjax[cuda12], lesionjax[tpu]); data_builders works without.",
+        name='jax',  # with the module's own name, `from lesionjax import x` would swallow this
+      )
+
+
+if importlib.util.find_spec('jax') is None:
+  sys.meta_path.insert(0, _WithoutJax())
 
 
 def load(run: str) -> Classifier:
