@@ -74,7 +74,7 @@ def remove_hair(image: np.ndarray, options: HairOptions = DEFAULT) -> np.ndarray
   based on the fast marching method (2004).
   """
   mask = hair_mask(image, options)
-  if not mask.any() or mask.all():
+  if not mask.any():
     return image.copy()
   return cv2.inpaint(image, mask, options.radius_px, cv2.INPAINT_TELEA)
 

@@ -35,6 +35,7 @@ def test_shades_of_grey_is_the_formula(power):
   light /= np.linalg.norm(light)
   expected = np.clip(np.rint(image / (np.sqrt(3) * light)), 0, 255)
   np.testing.assert_array_equal(colour.shades_of_grey(image, power), expected)
+  assert np.array_equal(colour.shades_of_grey(image), expected) == (power == 6)
 
 
 def test_shades_of_grey_removes_a_cast_and_keeps_grey():

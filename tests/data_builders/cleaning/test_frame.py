@@ -67,6 +67,12 @@ def test_a_dark_lesion_stays_whole_in_the_middle_and_at_the_border():
       assert frame.find_box(image) is None, (centre, radius)
 
 
+def test_one_black_corner_is_no_frame():
+  image = skin(200, 300)
+  cv2.fillPoly(image, [np.array([[300, 200], [120, 200], [300, 60]], np.int32)], (4, 4, 4))
+  assert frame.find_box(image) is None
+
+
 def test_a_lesion_inside_a_frame_is_not_cut():
   image = skin(220, 400)
   cv2.circle(image, (200, 110), 70, (24, 18, 14), cv2.FILLED)
@@ -87,7 +93,7 @@ def test_hairs_across_the_rim_change_little():
   image = round_frame(skin(440, 800), 400, 220, 210)
   plain = frame.find_box(image)
   for x in range(220, 600, 40):
-    cv2.line(image, (x, 0), (x + 60, 440), (20, 15, 10), 3)
+    cv2.line(image, (x, 0), (x + 60, 440), (20, 15, 10), 5)
   hairy = frame.find_box(image)
   assert plain is not None
   assert hairy is not None

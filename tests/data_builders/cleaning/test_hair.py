@@ -114,14 +114,23 @@ def test_edges_spots_and_meshes_are_no_hair():
   assert (hair.hair_mask(image, hair.PUBLISHED) > 0).mean() > 0.05
 
 
-def test_skin_between_two_dark_hairs_is_no_light_hair():
+def test_skin_between_dark_hairs_is_no_light_hair():
   image = skin(256, 256)
-  for x in (100, 106, 112):
-    cv2.line(image, (x, 10), (x + 20, 245), (35, 25, 20), 2, cv2.LINE_AA)
+  for x in range(100, 140, 8):
+    cv2.line(image, (x, 10), (x + 20, 245), (35, 25, 20), 1, cv2.LINE_AA)
   dark_only = dataclasses.replace(hair.DEFAULT, light_rules=())
   both, dark = hair.hair_mask(image) > 0, hair.hair_mask(image, dark_only) > 0
   assert dark.any()
   assert both.sum() - dark.sum() < 0.02 * dark.sum()
+
+
+def test_spots_as_long_as_a_rule_are_no_lines():
+  plane = np.full((64, 64), 200, np.uint8)
+  cv2.circle(plane, (20, 32), 4, 120, cv2.FILLED)
+  cv2.line(plane, (44, 10), (44, 50), 120, 3)
+  found = lines.find_lines(plane, 13, [(7, 20)], 12) > 0
+  assert not found[:, :32].any()
+  assert found[12:49, 44].all()
 
 
 def test_line_depth_is_what_the_threshold_compares():

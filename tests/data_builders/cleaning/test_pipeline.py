@@ -160,6 +160,17 @@ def test_a_smaller_decode_shows_the_same_in_the_same_place(policy):
   assert np.abs(np.roll(reduced, 1, axis=1) - full).mean() > 4
 
 
+def test_no_policy_is_given_fewer_pixels_than_it_needs(monkeypatch):
+  decode, reductions = encoded.decode_rgb, []
+  monkeypatch.setattr(
+    encoded, 'decode_rgb', lambda data, by=1: reductions.append(by) or decode(data, by)
+  )
+  data = jpeg(np.zeros((1536, 2048, 3), np.uint8))
+  for name in ('stretch96', 'vga96', 'frame-stretch96', 'hair-stretch96', 'crop700'):
+    pipeline.clean_encoded(pipeline.parse(name), data)
+  assert reductions == [8, 2, 1, 1, 2]
+
+
 def test_the_reduction_leaves_enough_pixels_and_the_same_centre():
   data = {shape: jpeg(np.zeros((*shape, 3), np.uint8)) for shape in [(512, 1024), (500, 1000)]}
   assert encoded.fitting_reduction(data[512, 1024], 64) == 8
