@@ -31,6 +31,7 @@ def test_clahe_is_that_of_the_published_code():
 def test_shades_of_grey_is_the_formula(power):
   image = noise()
   image[..., 2] //= 2
+  image[:, :160, 1] = 0
   light = np.mean((image / 255.0) ** power, axis=(0, 1)) ** (1 / power)
   light /= np.linalg.norm(light)
   expected = np.clip(np.rint(image / (np.sqrt(3) * light)), 0, 255)
