@@ -15,10 +15,12 @@ import pytest
 from orbax.checkpoint import v1 as ocp
 
 import lesionjax
+from data_builders import build
 from data_builders.errors import UserError
 from lesionjax import config as config_lib
 from lesionjax import experiment
 from lesionjax.training import loop
+from tests.data_builders import isic_fixture
 
 # Runs `train` on the configuration in argv[1] in the directory argv[2]; sends itself the signal
 # argv[5] when the record `argv[3]` of step argv[4] is about to be written. Says which step it began
@@ -335,6 +337,28 @@ def test_evaluating_another_data_set_in_another_place(run, tiny_data_dir, tmp_pa
   ours = json.loads((run / 'metrics.json').read_text())['test']['accuracy']
   there = run / 'external' / 'synthetic_dermoscopy_tiny' / 'metrics.json'
   assert json.loads(there.read_text())['test']['accuracy'] == ours
+
+
+def test_an_official_test_set_scores_what_has_a_class(run, tiny_data_dir, tmp_path, capsys):
+  # The classes of the synthetic run are those of ISIC 2019; 2 of the 18 test images are of none.
+  manual_dir = isic_fixture.write_2019(tmp_path / 'manual', test=True)
+  shutil.copytree(tiny_data_dir, tmp_path / 'data')
+  build.prepare('isic2019', tmp_path / 'data', manual_dir, progress=False)
+  report = experiment.evaluate(str(run), 'isic2019', str(tmp_path / 'data'), 'official_test')
+  assert '2 of the 18 images of isic2019/grouped (official_test)' in capsys.readouterr().out
+  folder = run / 'external' / 'isic2019_official_test'
+  assert report == str(folder / 'report.html')
+  with np.load(folder / 'predictions_official_test.npz', allow_pickle=False) as saved:
+    names = [saved['class_names'][label] for label in saved['label']]
+    found = dict(zip(saved['image_id'].tolist(), names, strict=True))
+  truth = isic_fixture.truth_2019(18, first=1000, unknown=True)
+  assert found == {
+    row['image']: next(c for c in isic_fixture.CLASSES if row[c] == '1.0').lower()
+    for row in truth
+    if row['UNK'] != '1.0'
+  }
+  with pytest.raises(UserError, match=r"preprocessing 'stretch24', the run .* with ''"):
+    experiment.evaluate(str(run), 'isic2019/grouped-stretch24', str(tmp_path / 'data'))
 
 
 def test_early_stopping_ends_the_run(config, tmp_path):

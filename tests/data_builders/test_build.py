@@ -15,7 +15,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 import data_builders
-from data_builders import build, locks, sharded
+from data_builders import build, locks, preparing, sharded
 from data_builders.errors import UserError
 from data_builders.ham10000 import ham10000_dataset_builder as ham10000
 
@@ -84,7 +84,7 @@ def test_other_projects_find_the_data_sets_by_name(manual_dir, tmp_path):
 def test_what_is_there_is_not_built_again(manual_dir, tmp_path, monkeypatch):
   builder = build.prepare('ham10000', tmp_path, manual_dir, progress=False)
   monkeypatch.setattr(ham10000.Builder, 'read_plan', None)
-  monkeypatch.setattr(build, '_FORMAT_NEEDS', {})
+  monkeypatch.setattr(preparing, '_FORMAT_NEEDS', {})
 
   again = build.prepare('ham10000', tmp_path, '/no/such/directory', progress=False)
 
