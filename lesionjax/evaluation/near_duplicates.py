@@ -36,8 +36,8 @@ ORIENTATIONS = (
   'mirrored upside down',
   'rotated by 180 degrees',
   'transposed',
-  'rotated by 90 degrees counter-clockwise',
   'rotated by 90 degrees clockwise',
+  'rotated by 90 degrees counter-clockwise',
   'transposed and rotated by 180 degrees',
 )
 """How the first image must be turned to look like the second."""
@@ -115,7 +115,7 @@ def _spectra(squares: np.ndarray) -> np.ndarray:
   spectra = np.empty((len(squares), _BLOCK, _BLOCK), np.float32)
   for row, square in enumerate(squares):
     spectra[row] = cv2.dct(square.astype(np.float32))[:_BLOCK, :_BLOCK]
-  flat = spectra.reshape(len(squares), -1)[:, 1:]
+  flat = spectra.reshape(len(squares), _BLOCK**2)[:, 1:]
   norms = np.linalg.norm(flat, axis=1, keepdims=True)
   # Rounding leaves something like 1e-4 of an image of one shade.
   return np.where(norms > 1.0, flat / np.maximum(norms, 1.0), 0.0)
