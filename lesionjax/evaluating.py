@@ -54,10 +54,10 @@ def evaluate(
   if eval_data:
     place = '_'.join(filter(None, (eval_data.replace('/', '_'), eval_split)))
     out_dir, names = run_dir / 'external' / place, [eval_split or config.data.test_split]
-  data = assembly.describe_data(config, eval_data)
   if eval_data:
     _check_preprocessing(config, eval_data)
-  else:
+  data = assembly.describe_data(config, eval_data)
+  if not eval_data:
     run_directory.refuse_other_data(run_dir, data)
   splits = {name: _scored(assembly.open_data(config, name, eval_data)) for name in names}
   for split in splits.values():
