@@ -135,13 +135,17 @@ def distribution_plot(run: Run) -> Plot | None:
   )
 
 
-def class_distribution(counts: Mapping[str, Sequence[int]], names: Sequence[str]) -> Plot:
+def class_distribution(
+  counts: Mapping[str, Sequence[int]], names: Sequence[str], colours: Sequence[str] = ()
+) -> Plot:
   """Share of every class in every split, with counts.
 
   Args:
     counts: split -> images of every class, in the order of `names`.
     names: K classes.
+    colours: of the classes; default: those of their places.
   """
+  colours = colours or [figures.class_colour(index) for index in range(len(names))]
   order = list(counts)
   figure, axes = figures.new_figure(0.9 + 0.19 * len(names) * (len(order) + 0.8))
   height = 0.82 / len(order)
@@ -152,13 +156,14 @@ def class_distribution(counts: Mapping[str, Sequence[int]], names: Sequence[str]
       at = index - 0.41 + (row + 0.5) * height
       shade = 1.0 - 0.62 * row / max(len(order) - 1, 1)
       share = 100 * count / total
-      axes.barh(at, share, height * 0.9, color=figures.class_colour(index), alpha=shade)
+      axes.barh(at, share, height * 0.9, color=colours[index], alpha=shade)
       note = f'{split}: {count:,} ({share:.1f} %)'
       axes.text(share + largest, at, note, va='center', fontsize=7.2)
   axes.set_yticks(range(len(names)), [figures.shorten(name) for name in names])
   axes.tick_params(axis='y', length=0)
   axes.set_ylim(len(names) - 0.5, -0.5)
   axes.set_xlim(0, 100 * largest * 1.5)
+  axes.set_xticks([tick for tick in axes.get_xticks() if tick <= 100])
   axes.set_xlabel('share of the split (%)')
   axes.grid(False, axis='y')
   alt = 'Classes by split. ' + ' '.join(

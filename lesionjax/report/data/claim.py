@@ -135,6 +135,8 @@ def judge(claim: Claim, facts: Facts) -> Finding:
   """Holds a claim against the data; without what it needs, it is not judged."""
   lacking = [reason for need in claim.needs if (reason := facts.lacks(need))]
   finding = claim.find(facts)
+  if 'all classes' in claim.needs and not facts.counts:
+    finding = dataclasses.replace(finding, text='no labels here')
   if not lacking:
     return finding
   reason = 'on these images: ' + '; '.join(lacking)

@@ -91,6 +91,8 @@ def _sexes(facts: Facts) -> Finding:
     for index, name in enumerate(facts.table.class_names)
     if ((labels == index) & (sex != '')).sum() >= 100
   }
+  if not (sex != '').any():
+    return Finding('no sex is known here', 'cannot be judged')
   male = float((sex[sex != ''] == 'male').mean())
   uneven = {name: share for name, share in shares.items() if abs(share - 0.5) > 0.05}
   told = ', '.join(f'{name} {percent(share, 0)}' for name, share in shares.items())
@@ -104,8 +106,10 @@ def _sexes(facts: Facts) -> Finding:
 
 def _ages(facts: Facts) -> Finding:
   age = facts.table.age
-  known = age[np.isfinite(age)] if age is not None else np.zeros(0)
-  share = float(((known >= 40) & (known <= 60)).mean()) if len(known) else 0.0
+  if age is None or not np.isfinite(age).any():
+    return Finding('no age is known here', 'cannot be judged')
+  known = age[np.isfinite(age)]
+  share = float(((known >= 40) & (known <= 60)).mean())
   return Finding(
     f'{percent(share)} of the known ages are 40 to 60, the median is {np.median(known):.0f}',
     'holds' if share > 0.5 else 'does not hold',
@@ -119,7 +123,7 @@ def _sites(facts: Facts) -> Finding:
   right = first == ['back', 'lower extremity', 'trunk', 'upper extremity']
   right &= all(counts[name] > 2000 for name in first[:2])
   return Finding(
-    ', '.join(f'{name} {counts[name]:,}' for name in first),
+    ', '.join(f'{name} {counts[name]:,}' for name in first) or 'no site is known here',
     'holds' if right else 'does not hold',
     'Places of lesions of all kinds, most of them benign - not of cancers.',
   )
@@ -246,8 +250,8 @@ CLAIMS = (
         f'{_ADASYN}, "Data Preprocessing"', _oversampled, _WHOLE),
   Claim('ham10000', 'An accuracy of 63.6 % (VGG16) "indicates the model\'s capability to '
         'generalize well"', f'{_ADASYN}, "VGG16"', _below_majority, _WHOLE),
-  Claim('ham10000', 'Binary masks "for all 10015 images"', f'{_TWO_STAGE}, section 4', findings_pixels.masks,
-        ('all images',)),
+  Claim('ham10000', 'Binary masks "for all 10015 images"', f'{_TWO_STAGE}, section 4',
+        findings_pixels.masks, ('all images',)),
   Claim('ham10000', '"there is only one skin lesion in each image"',
         f'{_TWO_STAGE}, section 3.1', findings_pixels.one_lesion),
   Claim('ham10000', '"the background is much larger than the actual mole"',

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from lesionjax.report.data import findings_pixels, statistics
 from lesionjax.report.data.claim import Claim, Facts, Finding, percent
 

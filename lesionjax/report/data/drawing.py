@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from lesionjax.report import figures
 
@@ -27,6 +28,7 @@ def histogram(values: np.ndarray, edges: np.ndarray, unit: str, height_inch: flo
   axes.set_xlim(edges[0], edges[-1])
   axes.set_xlabel(unit)
   axes.set_ylabel('images')
+  axes.yaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
   axes.grid(False, axis='x')
   return figure
 

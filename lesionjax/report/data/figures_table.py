@@ -17,9 +17,12 @@ def class_plots(table: DataTable) -> list[Plot]:
   counts = statistics.class_counts(table)
   if not table.class_names:
     return []
-  names = list(counts[table.splits[0]])
+  every = list(counts[table.splits[0]])
+  names = [name for name in every if any(counts[split][name] for split in counts)]
   plot = figures_training.class_distribution(
-    {split: [counts[split][name] for name in names] for split in counts}, names
+    {split: [counts[split][name] for name in names] for split in counts},
+    names,
+    [figures.class_colour(every.index(name)) for name in names],
   )
   return [plot]
 

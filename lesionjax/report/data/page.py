@@ -53,7 +53,8 @@ def write_page(
   with figures.style():
     context['plots'] = rendering.write_figures(page.parent / 'figures', _plots(table, measured))
   text = rendering.environment().get_template('data.html.j2').render(context)
-  files.write_text(page, text)
+  # A number and its percent sign stay on one line.
+  files.write_text(page, text.replace(' %', '&nbsp;%'))
   return page
 
 
@@ -79,6 +80,7 @@ def _context(table: DataTable, prepared: Prepared, measured: sample.Sample) -> d
     'about': table.facts,
     'title': title,
     'sentences': sentences,
+    'part': summary.part(table),
     'tiles': summary.tiles(table),
     'missing': table.missing,
     'splits': table.splits,

@@ -21,9 +21,8 @@ def class_rows(table: DataTable) -> list[dict[str, Any]]:
   """One row a class: count in every split, how far it is from its share, and the total."""
   counts, whole = statistics.class_counts(table), statistics.totals(table)
   apart, labelled = statistics.deviations(table), max(sum(whole.values()), 1)
-  names = list(counts[table.splits[0]])
   rows = []
-  for index, name in enumerate(names):
+  for index, name in enumerate(counts[table.splits[0]]):
     cells = []
     for split in table.splits:
       off = apart.get(split, {}).get(name)

@@ -185,8 +185,8 @@ def _checked(
   try:
     return decode(pixels[key])
   except UserError as error:
+    reason = str(error).partition(';')[0].rstrip('.')
     raise UserError(
-      f'The {key} of {table.texts["image_id"][row]} ({table.name}, split {table.split[row]!r}) is '
-      f'damaged: {str(error)[0].lower()}{str(error)[1:-1]}; delete the prepared data set and build '
-      f'it again.'
+      f'The {key} of {table.texts["image_id"][row]} ({table.name}, split {table.split[row]}) is '
+      f'damaged ({reason}); delete the prepared data set and build it again.'
     ) from error

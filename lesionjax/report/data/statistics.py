@@ -92,7 +92,8 @@ def contradicting_groups(table: DataTable) -> int:
 
 def _several(ids: np.ndarray, values: np.ndarray) -> int:
   """Ids that occur with more than one value."""
-  pairs = np.unique(np.stack([ids, values.astype(ids.dtype if len(ids) else np.str_)]), axis=1)
+  places = [np.unique(column, return_inverse=True)[1] for column in (ids, values)]
+  pairs = np.unique(np.stack(places), axis=1)
   return int((np.unique(pairs[0], return_counts=True)[1] > 1).sum())
 
 

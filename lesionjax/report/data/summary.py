@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lesionjax.report.data import statistics
+from lesionjax.report.data.claim import PUBLISHED
 from lesionjax.report.data.sample import Sample
 from lesionjax.report.data.table import DataTable
 
@@ -46,6 +47,17 @@ def summary(table: DataTable) -> tuple[str, list[str]]:
   return title, sentences
 
 
+def part(table: DataTable) -> str:
+  """That this is only a part of the published data set; '' where it is whole or not known."""
+  published, here = PUBLISHED.get(table.base_name), int(table.ours.sum())
+  if published is None or here >= published.images:
+    return ''
+  return (
+    f'This is a part of the published data set: {here:,} of its {published.images:,} images, so '
+    'that counts, shares and claims about the whole cannot be read off this page.'
+  )
+
+
 def _deviation(table: DataTable) -> str:
   """The class and split that are farthest from a proportional share."""
   found = [
@@ -80,9 +92,9 @@ def tiles(table: DataTable) -> list[dict[str, str]]:
     most, least, ratio = imbalance
     note = f'{most} {counts[most]:,} to {least} {counts[least]:,}'
     found.append({'title': 'Class imbalance', 'value': f'{ratio:.1f} : 1', 'note': note})
-  note = 'named in the published tables, not in the archives'
-  if not table.missing:
-    note = 'every image of the published tables that were given is here'
+  note = 'the archives held every image that the tables given name'
+  if table.missing:
+    note = 'named in the tables given, not in the archives'
   found.append({'title': 'Missing images', 'value': f'{len(table.missing):,}', 'note': note})
   return found
 
