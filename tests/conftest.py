@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import pathlib
+import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,12 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
 # Programs that the tests start inherit this one (and one device: the number below is set in this
 # process only). A GPU in the machine would make the numbers depend on where the tests run.
 os.environ['JAX_PLATFORMS'] = 'cpu'
+# What one started program has compiled the next need not: half of the time of tests that kill and
+# resume. Removed at the end.
+_COMPILED = tempfile.TemporaryDirectory(prefix='lesionjax-tests-')
+os.environ['JAX_COMPILATION_CACHE_DIR'] = _COMPILED.name
+os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0'
+os.environ['JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES'] = '-1'
 
 # tests/data_builders also runs where only the base dependencies are installed.
 if importlib.util.find_spec('jax'):
