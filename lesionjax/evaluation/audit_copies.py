@@ -9,7 +9,7 @@ from data_builders import identity
 from data_builders.errors import UserError
 from lesionjax.evaluation import near_duplicates
 from lesionjax.evaluation.audit_rows import Rows
-from lesionjax.evaluation.image_files import ImageFiles, ReadImage, read_squares
+from lesionjax.evaluation.image_files import ImageFiles, ReadImage
 
 RECORDS = 'records'
 """Value of --images that means the images inside the audited data sets."""
@@ -69,7 +69,7 @@ def _search(
         'turn_deg': match.turn_deg,
         'mirrored': False,
       }
-  pairs = near_duplicates.find_copies(read_squares(files, read, near_duplicates.SIZE_PX))
+  pairs = near_duplicates.search(files, read)
   columns = (pairs.first, pairs.second, pairs.similarity, pairs.orientation)
   for first, second, similarity, orientation in zip(*(c.tolist() for c in columns), strict=True):
     found[first, second] = {

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 _SHOWN = 10  # rows of a list of examples
+_NO_CLASS = '(no class)'  # of data sets without labels beside others
 
 
 def verdict(findings: dict[str, Any]) -> str:
@@ -117,7 +118,9 @@ def _split_table(name: str, split: dict[str, Any]) -> str:
     )
 
   rows = [(name, 'images', 'leaked', 'share'), row('all', split)]
-  return _table(rows + [row(label, share) for label, share in split['classes'].items()])
+  return _table(
+    rows + [row(label or _NO_CLASS, share) for label, share in split['classes'].items()]
+  )
 
 
 def _simulation_table(drawn: dict[str, Any]) -> str:
@@ -137,7 +140,7 @@ def _support_table(support: dict[str, dict[str, int]]) -> str:
   rows = [
     (split, *(f'{counts.get(label, 0):,}' for label in labels)) for split, counts in support.items()
   ]
-  return _table([('support', *labels), *rows])
+  return _table([('support', *(label or _NO_CLASS for label in labels)), *rows])
 
 
 def _lists(findings: dict[str, Any]) -> list[str]:

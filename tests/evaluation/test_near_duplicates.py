@@ -51,6 +51,33 @@ def test_small_recompressed_turned_copies_are_found_and_nothing_else(squares, co
   assert pairs.similarity.min() > 0.9
 
 
+def test_copies_that_signatures_flag_are_looked_at_again():
+  """Soft dark corners are half of what a signature sees, and nothing of what makes a copy."""
+  images = {f'{seed}': picture(seed) for seed in range(8)}
+  y, x = np.mgrid[-1:1:256j, -1:1:256j]
+  light = 1 / (1 + np.exp(16 * (np.hypot(x - 0.3, y) - 0.7)))
+  for name in ('3', '5'):
+    calm = (images[name].astype(np.float32) - 128) * 0.3 + 170
+    images[name] = (calm * light[..., None]).astype(np.uint8)
+  images['copy'] = cv2.resize(images['4'], (128, 128), interpolation=cv2.INTER_AREA).transpose(
+    1, 0, 2
+  )
+  encoded = {name: jpeg(image, quality=60) for name, image in images.items()}
+  names = list(encoded)
+  squares = np.stack([_square(data) for data in encoded.values()])
+  flagged = near_duplicates.find_copies(squares)
+  assert {(names[a], names[b]) for a, b in zip(flagged.first, flagged.second, strict=True)} == {
+    ('3', '5'),
+    ('4', 'copy'),
+  }
+  pairs = near_duplicates.search(names, encoded.__getitem__)
+  assert [(names[a], names[b]) for a, b in zip(pairs.first, pairs.second, strict=True)] == [
+    ('4', 'copy')
+  ]
+  assert near_duplicates.ORIENTATIONS[pairs.orientation[0]] == 'transposed'
+  assert len(near_duplicates.search(names[:3], encoded.__getitem__)) == 0
+
+
 def test_names_of_orientations_are_what_opencv_calls_them():
   image = picture(0)
   names = near_duplicates.ORIENTATIONS
