@@ -21,6 +21,7 @@ from lesionjax.report.data.page import write_page
 from lesionjax.report.data.table import Prepared
 from tests.conftest import REPOSITORY
 from tests.data_builders import isic_fixture
+from tests.report import fake_table
 from tests.report.html_page import Page
 
 NAME = 'synthetic_dermoscopy/tiny'
@@ -114,6 +115,29 @@ def test_examples_come_from_training_one_of_a_group(table):
     assert set(table.split[chosen]) == {'train'}
     assert set(table.label[chosen]) == {label}
     assert len(set(table.texts['group_id'][chosen])) == len(chosen)
+
+
+def test_of_a_group_and_of_validation_nothing_is_shown_twice():
+  hand_made = fake_table.table(
+    [0] * 6 + [1],
+    ['train'] * 4 + ['test', 'train', 'validation'],
+    group_id=['g'] * 4 + ['h', 'i', 'j'],
+  )
+  ((label, chosen),) = sample.examples(hand_made, per_class=5)
+  assert label == 0
+  assert sorted(hand_made.texts['group_id'][chosen]) == ['g', 'i']
+
+
+def test_examples_show_the_outline_of_their_mask(prepared, table, records):
+  shown = rows.example_groups(table, prepared)[0]['figures'][0]
+  data = np.frombuffer(base64.b64decode(shown['src'].partition(',')[2]), np.uint8)
+  seen = cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1].astype(int)
+  (record,) = (r for r in records if r['image_id'].decode() == shown['image_id'])
+  inside = (record['mask'][..., 0] > 127).astype(np.uint8)
+  rim = inside - cv2.erode(inside, np.ones((3, 3), np.uint8)) > 0
+  changed = np.abs(seen - record['image']).mean(2)
+  assert changed[rim].mean() > 30
+  assert changed[cv2.dilate(inside, np.ones((7, 7), np.uint8)) == 0].mean() < 6
 
 
 def test_the_page_tells_counts_and_sample(written, table):

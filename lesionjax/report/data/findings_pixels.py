@@ -95,9 +95,8 @@ def hair(facts: Facts) -> Finding:
   """88 % of the images have hair."""
   told = []
   for name, pixels in facts.sample.hair.items():
-    told.append(
-      f'{name} {percent(np.mean(pixels >= 0.02), 0)} ({percent(np.mean(pixels >= 0.01), 0)})'
-    )
+    hairy, with_less = float(np.mean(pixels >= 0.02)), float(np.mean(pixels >= 0.01))
+    told.append(f'{name} {percent(hairy, 0)} ({percent(with_less, 0)})')
   tuned = facts.sample.hair.get('tuned', np.zeros(1))
   return Finding(
     f'at least 2 % (1 %) of the pixels called hair in {len(tuned):,} images: ' + ', '.join(told),

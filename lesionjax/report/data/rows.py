@@ -153,9 +153,9 @@ def _signed(percent: float) -> str:
 
 def _example(table: DataTable, prepared: Prepared, row: int) -> dict[str, Any]:
   pixels = prepared.pixels(str(table.split[row]), int(table.index[row]), ('image', 'mask'))
-  image = sampling.decode_small(pixels['image'])
-  if pixels.get('mask'):
-    mask = cv2.imdecode(np.frombuffer(pixels['mask'], np.uint8), cv2.IMREAD_GRAYSCALE)
+  image = sampling.image_of(pixels, table, row)
+  if 'mask' in pixels:
+    mask = sampling.mask_of(pixels, table, row)
     size = image.shape[1::-1]
     inside = (cv2.resize(mask, size, interpolation=cv2.INTER_AREA) > 127).astype(np.uint8)
     outline, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)

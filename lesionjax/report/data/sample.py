@@ -79,14 +79,14 @@ def measure(
   def numbers(row: int) -> dict[str, Any]:
     keys = ('image', 'mask', 'hair_mask') if row in hairy else ('image', 'mask')
     pixels = prepared.pixels(str(table.split[row]), int(table.index[row]), keys)
-    image = _checked(decode_small, pixels, 'image', table, row)
+    image = image_of(pixels, table, row)
     found = image_numbers(image)
     if table.has_mask is not None:
-      found |= mask_numbers(_checked(_decode_grey, pixels, 'mask', table, row))
+      found |= mask_numbers(mask_of(pixels, table, row))
     if row in hairy:
       found['hair'] = {name: float((mask(image) > 0).mean()) for name, mask in DETECTORS.items()}
       if 'hair_mask' in pixels:
-        stored = _checked(_decode_grey, pixels, 'hair_mask', table, row)
+        stored = mask_of(pixels, table, row, 'hair_mask')
         found['hair'][TRUE_HAIR] = float((stored > 0).mean())
     return found
 
@@ -166,6 +166,24 @@ def examples(table: DataTable, per_class: int, seed: int = 0) -> list[tuple[int,
     for label in range(len(table.class_names))
   ]
   return [(label, rows) for label, rows in found if len(rows)]
+
+
+def image_of(pixels: dict[str, bytes], table: DataTable, row: int) -> np.ndarray:
+  """The image of a row, as `decode_small` gives it.
+
+  Raises:
+    UserError: it is damaged; names it.
+  """
+  return _checked(decode_small, pixels, 'image', table, row)
+
+
+def mask_of(pixels: dict[str, bytes], table: DataTable, row: int, key: str = 'mask') -> np.ndarray:
+  """The mask of a row, uint8 [H, W].
+
+  Raises:
+    UserError: it is damaged; names its image.
+  """
+  return _checked(_decode_grey, pixels, key, table, row)
 
 
 def _decode_grey(data: bytes) -> np.ndarray:
