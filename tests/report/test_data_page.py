@@ -196,7 +196,7 @@ def test_everything_from_records_is_escaped(tiny_data_dir, tmp_path, monkeypatch
   found = page(write_page(NAME, tmp_path, str(tiny_data_dir), images=8))
   assert 'script' not in found.tags
   assert found.text.count(_EVIL) >= 8
-  assert '1 images that the tables name were not in the archives' in found.text
+  assert '1 image that the tables name was not in the archives' in found.text
 
 
 @pytest.fixture(scope='module')
@@ -249,6 +249,25 @@ def test_labels_and_metadata_that_are_missing_are_left_out(
   found = page(write_page(name, tmp_path, isic))
   assert [words for words in told if words not in found.text] == []
   assert [words for words in untold if words in found.text] == []
+
+
+def test_sizes_and_missing_images_are_told(tmp_path, monkeypatch):
+  truth = isic_fixture.truth_2019()
+  images = {
+    row['image']: isic_fixture.jpeg(index, 30 + 10 * (index % 3), 60)
+    for index, row in enumerate(truth)
+  }
+  gone = truth[0]['image']
+  del images[gone]
+  manual_dir = isic_fixture.write_2019(tmp_path / 'manual', images=images)
+  build.prepare('isic2019', tmp_path, manual_dir, allow_missing=True, progress=False)
+  monkeypatch.setattr(figures, 'encode', lambda _: figures.Encoded(b'svg', b'png'))
+  written = write_page('isic2019', tmp_path / 'page', str(tmp_path), images=5)
+  text = page(written).text
+  assert f'1 image that the tables name was not in the archives and is left out ({gone})' in text
+  assert 'Images have 3 sizes; 33 % are 60x30 px.' in text
+  assert '60 x 30 13 33.3 % 60 x 40 13 33.3 % 60 x 50 13 33.3 %' in text
+  assert (written.parent / 'figures' / 'sizes.png').exists()
 
 
 @pytest.mark.parametrize('name', ['isic2020', 'nosuch', NAME + 'x'])

@@ -57,7 +57,7 @@ def test_groups_are_sized_and_those_that_leak_or_contradict_are_found():
   assert statistics.contradicting_groups(table) == 0  # no label contradicts nothing
   other = fake_table.table([0, 1], group_id=['g', 'g'])
   assert statistics.contradicting_groups(other) == 1
-  assert '1 groups lie in more than one split' in ' '.join(summary.summary(table)[1])
+  assert '1 group lies in more than one split' in ' '.join(summary.summary(table)[1])
 
 
 def test_group_sizes_are_binned_up_to_the_largest():

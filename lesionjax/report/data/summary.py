@@ -32,7 +32,8 @@ def summary(table: DataTable) -> tuple[str, list[str]]:
     sentences.append(_deviation(table))
   divided = statistics.divided_groups(table)
   sentences.append(
-    f'{divided:,} groups lie in more than one split: results on test are too good.'
+    f'{divided:,} {"group lies" if divided == 1 else "groups lie"} in more than one split: results '
+    'on test are too good.'
     if divided
     else 'No group lies in more than one split.'
   )
@@ -108,7 +109,8 @@ def group_sentences(table: DataTable) -> list[str]:
   ]
   if table.class_names:
     told.append(
-      f'{contradicting:,} groups have images of different labels.'
+      f'{contradicting:,} {"group has" if contradicting == 1 else "groups have"} images of different '
+      'labels.'
       if contradicting
       else 'All images of a group have one label.'
     )
