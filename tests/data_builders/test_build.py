@@ -196,6 +196,39 @@ runpy.run_module('data_builders.build', run_name='__main__')
   assert os.listdir(tmp_path / 'ham10000' / 'grouped') == ['2.0.0']
 
 
+def test_a_killed_build_with_worker_processes_leaves_nothing_that_loads(manual_dir, tmp_path):
+  code = """
+import os, runpy, signal, sys
+from data_builders import pool
+real = pool.Processes.map
+def killed(self, function, items, chunk=8):
+  for count, result in enumerate(real(self, function, items, chunk=2)):
+    if count == 20:
+      print(*self._executor._processes, file=sys.__stdout__, flush=True)
+      os.kill(os.getpid(), signal.SIGKILL)
+    yield result
+pool.Processes.map = killed
+runpy.run_module('data_builders.build', run_name='__main__')
+"""
+  name = 'ham10000/grouped-stretch24-hair17'
+  arguments = (f'--manual_dir={manual_dir}', f'--data_dir={tmp_path}', '--num_workers=2')
+  done = run(name, *arguments, code=code)
+  assert done.returncode == -signal.SIGKILL, done.stderr
+  workers = [int(number) for number in done.stdout.split()]
+  assert len(workers) == 2
+  give_up = time.monotonic() + 20
+  while any(pathlib.Path(f'/proc/{number}').exists() for number in workers):
+    assert time.monotonic() < give_up, 'workers outlive the build'
+    time.sleep(0.05)
+  assert not build.make_builder(name, tmp_path).data_path.exists()
+
+  again = run(name, *arguments)
+  assert again.returncode == 0, again.stderr
+  builder = build.make_builder(name, tmp_path)
+  assert sum(split.num_examples for split in builder.info.splits.values()) == 60
+  assert os.listdir(builder.data_path.parent) == ['2.0.0']
+
+
 def test_one_build_at_a_time(tmp_path):
   target = tmp_path / 'name' / 'config' / '1.0.0'
   inside, most = 0, 0
