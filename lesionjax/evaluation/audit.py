@@ -77,6 +77,8 @@ def main(arguments: Sequence[str]) -> int:
 def _audit(options: argparse.Namespace) -> int:
   rows = _rows(options)
   if options.simulate is not None:
+    if options.images or options.registration:
+      raise UserError('--simulate looks at no images; leave --images and --registration out.')
     findings = audit_findings.simulate(rows, options.simulate)
   else:
     if rows.splits is None:

@@ -154,7 +154,7 @@ def _folds(rows: Rows, train: str) -> dict[str, Any] | None:
   """Groups that lie in two folds, and folds that lie in training and in another split."""
   if rows.folds is None or rows.splits is None:
     return None
-  numbered = np.flatnonzero(rows.folds >= 0)
+  numbered = np.flatnonzero(rows.folds >= 0).tolist()
   names = [str(rows.folds[row]) for row in numbered]
   inside = {n for n, row in zip(names, numbered, strict=True) if rows.splits[row] == train}
   elsewhere = {n for n, row in zip(names, numbered, strict=True) if rows.splits[row] != train}

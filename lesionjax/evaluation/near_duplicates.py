@@ -91,9 +91,9 @@ def search(image_ids: Sequence[str], read: ReadImage, threads: int | None = None
     UserError: an image is damaged, or more than `MAX_PAIRS` pairs look alike.
   """
   pairs = find_copies(read_squares(image_ids, read, SIZE_PX, threads))
-  rows = np.unique([pairs.first, pairs.second])
+  rows: list[int] = np.unique([pairs.first, pairs.second]).tolist()
   detailed = read_squares([image_ids[row] for row in rows], read, _FINE_PX, threads)
-  fine = {int(row): _fine(square) for row, square in zip(rows, detailed, strict=True)}
+  fine = {row: _fine(square) for row, square in zip(rows, detailed, strict=True)}
   kept = np.array(
     [
       _same_detail(fine[first], fine[second], orientation)

@@ -35,6 +35,7 @@ BAD = {
   'empty': ('', COLUMNS, 'is empty'),
   'share': (CLEAN, ['--group=lesion_id', '--simulate=1.5'], '--simulate=1.5 leaves'),
   'nan': (CLEAN, ['--group=lesion_id', '--simulate=nan'], '--simulate=nan'),
+  'both': (CLEAN, ['--group=lesion_id', '--simulate=0.8', '--images=x'], 'looks at no images'),
   'flag': (CLEAN, [*COLUMNS, '--splitt=x'], 'unrecognized arguments: --splitt=x'),
   'number': (CLEAN, ['--group=lesion_id', '--simulate=much'], 'invalid float value'),
   'images': (CLEAN, [*COLUMNS, '--images=nowhere'], '--images=nowhere is neither'),
