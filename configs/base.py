@@ -6,7 +6,8 @@ a misspelt key stops the program before anything is written.
 
 from __future__ import annotations
 
-from ml_collections import ConfigDict, config_dict
+from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
 
 
 def get_config() -> ConfigDict:
@@ -23,7 +24,7 @@ def get_config() -> ConfigDict:
 
   config.data = data = ConfigDict()
   # NAME or NAME/CONFIG of a prepared data set; a tuple or NAME,NAME pools several, no image twice.
-  data.name = config_dict.placeholder(object)
+  data.name = placeholder(object)
   data.name = 'synthetic_dermoscopy'
   data.classes = ''  # map onto 'isic8', 'ham7' or 'binary'; '' = own, or the finest in common
   data.preprocess = ''  # such as 'crop256-hair', on every read: see data_builders.cleaning.pipeline

@@ -17,7 +17,7 @@ from __future__ import annotations
 import csv
 import functools
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -98,7 +98,7 @@ def assign(
 
 
 def split(
-  records: Mapping[str, dict[str, Any]],
+  records: dict[str, dict[str, Any]],
   classes: Sequence[str],
   id_columns: Sequence[Sequence[str]],
   by_image: bool,
@@ -106,7 +106,7 @@ def split(
   """Writes `group_id` and `fold` into records and divides them into splits.
 
   Args:
-    records: image id -> its record.
+    records: image id -> its record; changed.
     classes: [N] class name of every record, for the spread of images that the table lacks.
     id_columns: as in `assign`.
     by_image: whether images are split one by one.
