@@ -109,8 +109,8 @@ def group_sentences(table: DataTable) -> list[str]:
   ]
   if table.class_names:
     told.append(
-      f'{contradicting:,} {"group has" if contradicting == 1 else "groups have"} images of different '
-      'labels.'
+      f'{contradicting:,} {"group has" if contradicting == 1 else "groups have"} images of'
+      ' different labels.'
       if contradicting
       else 'All images of a group have one label.'
     )
