@@ -21,11 +21,14 @@ from lesionjax.evaluation.candidates import propose
 from lesionjax.evaluation.image_files import ReadImage, read_grey
 from lesionjax.evaluation.keypoints import SHORTER_PX, Keypoints, detect
 
-MIN_INLIERS = 12
+MIN_INLIERS = 10
 """Keypoints that must agree with one transform."""
 
-MIN_NCC = 0.3
-"""Smallest correlation of the grey values where the two images overlap."""
+SURE_INLIERS = 16
+"""From here on two images may differ in all else; a printed ruler in both gives up to 14."""
+
+MIN_NCC = (0.9, 0.3)
+"""Smallest correlation of the grey values where the images overlap: few inliers, many inliers."""
 
 _RATIO = 0.95  # of the distances to the nearest and the second nearest descriptor
 _TOLERANCE_PX = 4.0
@@ -139,7 +142,7 @@ class _Register:
     if inliers < MIN_INLIERS or not _ZOOM[0] < zoom < _ZOOM[1]:
       return None
     ncc = self._correlation(pair, transform)
-    if ncc < MIN_NCC:
+    if ncc < MIN_NCC[inliers >= SURE_INLIERS]:
       return None
     turn_deg = float(np.rad2deg(np.arctan2(transform[1, 0], transform[0, 0])))
     return Registration(*pair, inliers, ncc, zoom, turn_deg)
@@ -170,7 +173,7 @@ def _matches(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.zeros(0, np.int64), np.zeros(0, np.int64)
   squares = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * one @ other.T
   nearest = np.argmin(squares, axis=1)
-  two = np.partition(squares, 1, axis=1)[:, :2]
-  mutual = np.argmin(squares, axis=0)[nearest] == np.arange(len(one))
-  rows = np.flatnonzero(mutual & (two[:, 0] < _RATIO**2 * two[:, 1]))
+  mutual = np.flatnonzero(np.argmin(squares, axis=0)[nearest] == np.arange(len(one)))
+  two = np.partition(squares[mutual], 1, axis=1)[:, :2]
+  rows = mutual[two[:, 0] < _RATIO**2 * two[:, 1]]
   return rows, nearest[rows]
