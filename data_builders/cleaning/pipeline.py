@@ -12,7 +12,7 @@ Tokens, joined by '-', are applied from left to right:
 
 What it costs: every step but the resize reads each pixel a fixed number of times, so that time
 grows with the pixels that stand before the resize, and inpainting with the pixels of hair. Cleaning
-1024x768 images before the resize costs about ten times as much as after a resize to 256 px;
+1024x768 images before the resize costs about seven times as much as after a resize to 256 px;
 `python -m benchmarks.preprocess` measures both. Memory is one image and a few planes of its size.
 """
 
