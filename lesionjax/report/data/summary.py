@@ -93,7 +93,7 @@ def tiles(table: DataTable) -> list[dict[str, str]]:
     most, least, ratio = imbalance
     note = f'{most} {counts[most]:,} to {least} {counts[least]:,}'
     found.append({'title': 'Class imbalance', 'value': f'{ratio:.1f} : 1', 'note': note})
-  note = 'the archives held every image that the tables given name'
+  note = 'every image of the tables was in the archives'
   if table.missing:
     note = 'named in the tables given, not in the archives'
   found.append({'title': 'Missing images', 'value': f'{len(table.missing):,}', 'note': note})
