@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks import common, input_images, input_peer, input_pipeline
 from lesionjax.data.augment import AugmentOptions
-from lesionjax.data.decode import jpeg_size
 from lesionjax.data.datasets import open_split
+from lesionjax.data.decode import jpeg_size
 from lesionjax.data.warp import compose_inverse
 
 

@@ -6,6 +6,7 @@ import csv
 import re
 
 import numpy as np
+import pytest
 import scipy.sparse
 
 from data_builders import groups
@@ -71,5 +72,13 @@ def test_the_shipped_pairs_hold_ids_and_nothing_else():
     assert next(csv.reader(file)) == ['image_1', 'image_2']
   pairs = groups.near_duplicate_pairs()
 
-  assert len(pairs) == len({frozenset(pair) for pair in pairs}) == 124
+  assert len(pairs) == len({frozenset(pair) for pair in pairs}) == 169
   assert all(re.fullmatch(r'ISIC_\d{7}(_downsampled)?', name) for pair in pairs for name in pair)
+
+
+@pytest.mark.realdata
+def test_every_pair_that_was_given_is_shipped(shared_data):
+  with (shared_data / 'near_duplicates.csv').open(newline='') as file:
+    given = [(row['image_1'], row['image_2']) for row in csv.DictReader(file)]
+  assert len(given) == 124
+  assert set(given) < set(groups.near_duplicate_pairs())
