@@ -61,8 +61,8 @@ def near_duplicate_pairs() -> list[tuple[str, str]]:
   """Returns the pairs of image ids that show one lesion under different ids.
 
   Found in HAM10000, ISIC 2019 and ISIC 2018 Task 1 by image registration (the second stage of
-  `lesionjax.evaluation.audit`) and checked by eye: 169 pairs. A lower bound, since half of ISIC 2019
-  was not searched; a few are doubtful or show the same skin (joining those costs nothing).
+  `lesionjax.evaluation.audit`) and checked by eye: 169 pairs. A lower bound, since half of ISIC
+  2019 was not searched; a few are doubtful or show the same skin (joining those costs nothing).
   """
   with NEAR_DUPLICATES_PATH.open(newline='', encoding='utf-8') as file:
     return [(row['image_1'], row['image_2']) for row in csv.DictReader(file)]

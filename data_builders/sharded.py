@@ -8,6 +8,7 @@ with processes, or on Apache Beam, where a shard is a unit of work.
 
 from __future__ import annotations
 
+import abc
 import concurrent.futures
 import contextlib
 import dataclasses
@@ -85,6 +86,7 @@ class ArchiveBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
   """Base of the builders that read zip archives and tables."""
 
   FILES: ClassVar[tuple[downloads.OfficialFile, ...]] = ()
+  HOMEPAGE: ClassVar[str] = ''
   BINARY: ClassVar[bool] = True
   """Whether configurations may tell the diagnoses as benign or malignant."""
 
@@ -113,6 +115,20 @@ class ArchiveBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
     listed = {config.name: config for config in cls.BUILDER_CONFIGS}
     return listed.get(name) or configs.parse(name, cls.BINARY)
 
+  @abc.abstractmethod
+  def _features(self) -> tfds.features.FeaturesDict:
+    """Returns the features of the configuration."""
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    features = self._features()
+    return self.dataset_info_from_configs(
+      features=features,
+      supervised_keys=('image', 'label' if 'label' in features else 'mask'),
+      homepage=self.HOMEPAGE,
+      license='CC BY-NC 4.0',  # of all archives so far
+      metadata=tfds.core.MetadataDict(),
+    )
+
   def _create_builder_config(self, builder_config: Any, version: Any) -> Any:
     if isinstance(builder_config, str):  # A name is enough: it says what to do.
       return self.parse_config(builder_config.partition(':')[0])
@@ -140,7 +156,6 @@ class ArchiveBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
     paths = downloads.locate(dl_manager, self.FILES)
     source = Source(type(self).read_plan, self._config, paths, self.allow_missing)
     plan = source.read(source, self._stack)
-    # Each `_info` of a subclass must pass a MetadataDict.
     metadata: Any = self.info.metadata
     metadata['sources'] = {
       file.name: downloads.fingerprint(paths[file.name], file)

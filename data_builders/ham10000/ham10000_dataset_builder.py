@@ -60,15 +60,10 @@ class Builder(sharded.ArchiveBuilder):
     ),
   )
   MANUAL_DOWNLOAD_INSTRUCTIONS = downloads.instructions(FILES)
+  HOMEPAGE = 'https://doi.org/10.7910/DVN/DBW86T'
 
-  def _info(self) -> tfds.core.DatasetInfo:
-    return self.dataset_info_from_configs(
-      features=schema.features(self._config.class_names(CLASS_NAMES), mask=True),
-      supervised_keys=('image', 'label'),
-      homepage='https://doi.org/10.7910/DVN/DBW86T',
-      license='CC BY-NC 4.0',
-      metadata=tfds.core.MetadataDict(),
-    )
+  def _features(self) -> tfds.features.FeaturesDict:
+    return schema.features(self._config.class_names(CLASS_NAMES), mask=True)
 
   @staticmethod
   def read_plan(source: sharded.Source, stack: contextlib.ExitStack) -> sharded.Plan:

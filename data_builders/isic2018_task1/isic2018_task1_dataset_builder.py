@@ -33,15 +33,10 @@ class Builder(sharded.ArchiveBuilder):
     for name in names
   )
   MANUAL_DOWNLOAD_INSTRUCTIONS = downloads.instructions(FILES)
+  HOMEPAGE = 'https://challenge.isic-archive.com/data/#2018'
 
-  def _info(self) -> tfds.core.DatasetInfo:
-    return self.dataset_info_from_configs(
-      features=schema.features(mask=True),
-      supervised_keys=('image', 'mask'),
-      homepage='https://challenge.isic-archive.com/data/#2018',
-      license='CC BY-NC 4.0',
-      metadata=tfds.core.MetadataDict(),
-    )
+  def _features(self) -> tfds.features.FeaturesDict:
+    return schema.features(mask=True)
 
   @staticmethod
   def read_plan(source: sharded.Source, stack: contextlib.ExitStack) -> sharded.Plan:

@@ -66,15 +66,10 @@ class Builder(sharded.ArchiveBuilder):
     ),
   )
   MANUAL_DOWNLOAD_INSTRUCTIONS = downloads.instructions(FILES)
+  HOMEPAGE = 'https://challenge.isic-archive.com/data/#2019'
 
-  def _info(self) -> tfds.core.DatasetInfo:
-    return self.dataset_info_from_configs(
-      features=schema.features(self._config.class_names(CLASS_NAMES)),
-      supervised_keys=('image', 'label'),
-      homepage='https://challenge.isic-archive.com/data/#2019',
-      license='CC BY-NC 4.0',
-      metadata=tfds.core.MetadataDict(),
-    )
+  def _features(self) -> tfds.features.FeaturesDict:
+    return schema.features(self._config.class_names(CLASS_NAMES))
 
   @staticmethod
   def read_plan(source: sharded.Source, stack: contextlib.ExitStack) -> sharded.Plan:

@@ -59,16 +59,11 @@ class Builder(sharded.ArchiveBuilder):
     ),
   )
   MANUAL_DOWNLOAD_INSTRUCTIONS = downloads.instructions(FILES)
+  HOMEPAGE = 'https://doi.org/10.34970/2020-ds01'
 
-  def _info(self) -> tfds.core.DatasetInfo:
+  def _features(self) -> tfds.features.FeaturesDict:
     diagnosis = tfds.features.ClassLabel(names=list(DIAGNOSES))
-    return self.dataset_info_from_configs(
-      features=schema.features(CLASS_NAMES, extra={'diagnosis': diagnosis}),
-      supervised_keys=('image', 'label'),
-      homepage='https://doi.org/10.34970/2020-ds01',
-      license='CC BY-NC 4.0',
-      metadata=tfds.core.MetadataDict(),
-    )
+    return schema.features(CLASS_NAMES, extra={'diagnosis': diagnosis})
 
   @staticmethod
   def read_plan(source: sharded.Source, stack: contextlib.ExitStack) -> sharded.Plan:
