@@ -26,7 +26,9 @@ def get_config() -> ConfigDict:
   # NAME or NAME/CONFIG of a prepared data set; a tuple or NAME,NAME pools several, no image twice.
   data.name = placeholder(object)
   data.name = 'synthetic_dermoscopy'
-  data.classes = ''  # map onto 'isic8', 'ham7' or 'binary'; '' = own, or the finest in common
+  # Map onto 'isic9' (with unk, which only official tests have), 'isic8', 'ham7' or 'binary'; '' =
+  # the data set's own, of several the finest in common.
+  data.classes = ''
   data.preprocess = ''  # such as 'crop256-hair', on every read: see data_builders.cleaning.pipeline
   data.data_dir = ''  # where prepared data lie; '' = TFDS_DATA_DIR or ~/tensorflow_datasets
   data.manual_dir = ''  # where downloaded archives lie; with it a missing data set is built first

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import pathlib
 import zipfile
 import zlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from data_builders.errors import UserError
@@ -100,7 +101,9 @@ class ZippedImages:
       )
     try:
       return archive.read(info)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:
+    except (
+      zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, OSError
+    ) as error:  # fmt: skip
       raise UserError(
         f'{self.where(image_id)}, cannot be read ({error}); download the archive again.'
       ) from error
@@ -108,7 +111,7 @@ class ZippedImages:
   def _list(self, archive: zipfile.ZipFile, suffix: str) -> None:
     for info in archive.infolist():
       parts = pathlib.PurePosixPath(info.filename).parts
-      if info.is_dir() or '__MACOSX' in parts or parts[-1].startswith('._'):
+      if not parts or info.is_dir() or '__MACOSX' in parts or parts[-1].startswith('._'):
         continue
       if info.filename.startswith('/') or '..' in parts or '\\' in info.filename:
         raise UserError(
@@ -155,14 +158,14 @@ def check_complete(
   if without_member and (not allow_missing or len(without_member) == len(set(image_ids))):
     raise UserError(
       f'{len(without_member)} of the {len(image_ids)} {row_name} have no {member_name} in'
-      f' {archive_names} ({_some(without_member)}); complete the archives, or build what is there'
+      f' {archive_names} ({some(without_member)}); complete the archives, or build what is there'
       ' with --allow_missing.'
     )
   without_row = sorted(members.ids() - set(image_ids))
   if without_row:
     raise UserError(
       f'{len(without_row)} {member_name}s in {archive_names} are not in the {row_name}'
-      f' ({_some(without_row)}); complete the table or remove the {member_name}s.'
+      f' ({some(without_row)}); complete the table or remove the {member_name}s.'
     )
   return without_member
 
@@ -189,6 +192,8 @@ def check_all(
   Raises:
     UserError: as `check_complete`.
   """
+  if not records:
+    raise UserError(f'There are no {rows}: restore the official files.')
   missing: set[str] = set()
   for name, archive in members.items():
     missing.update(check_complete(archive, records, rows, name, allow_missing))
@@ -201,14 +206,15 @@ def check_all(
   return sorted(missing)
 
 
-def _some(names: list[str]) -> str:
+def some(names: Sequence[str]) -> str:
+  """Returns the first five names, for messages."""
   return ', '.join(names[:5]) + (', ...' if len(names) > 5 else '')
 
 
 def _open(path: pathlib.Path) -> zipfile.ZipFile:
   try:
     return zipfile.ZipFile(path)
-  except (zipfile.BadZipFile, EOFError, ValueError) as error:
+  except (zipfile.BadZipFile, EOFError, ValueError, RuntimeError) as error:
     raise UserError(
       f'{path} is not a complete zip archive ({error}; {path.stat().st_size} bytes); it was'
       ' probably cut off, download it again.'

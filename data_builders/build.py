@@ -15,7 +15,7 @@ import tensorflow_datasets as tfds
 from absl import flags
 
 import data_builders
-from data_builders import folds, pool
+from data_builders import archives, folds, pool
 from data_builders.errors import UserError
 from data_builders.preparing import FILE_FORMATS, make_builder, prepare
 
@@ -34,9 +34,16 @@ def class_counts(builder: tfds.core.DatasetBuilder, split: str) -> dict[str, int
     split, decoders={name: tfds.decode.SkipDecoding() for name in encoded}
   )
   counts = dict.fromkeys(names, 0)
-  for record in source:
-    if (label := int(record['label'])) >= 0:
-      counts[names[label]] += 1
+  try:
+    for record in source:
+      if (label := int(record['label'])) >= 0:
+        counts[names[label]] += 1
+  except Exception as error:  # whatever the file format's reader raises
+    reason = ' '.join(str(error).split())[:120]
+    raise UserError(
+      f'{builder.info.full_name} in {builder.data_dir} is damaged ({reason}); build it again with'
+      ' --overwrite.'
+    ) from error
   return counts
 
 
@@ -99,9 +106,15 @@ def main(argv: Sequence[str]) -> int:
     if values.help:
       print(f'{usage}\n{values.get_help()}')
       return 0
+    if values.num_workers is not None and values.num_workers < 1:
+      raise UserError(f'--num_workers={values.num_workers} must be at least 1.')
+    if values.beam_options and not values.beam:
+      raise UserError('--beam_options go with --beam: give that, too.')
     if len(names) != 1:
       raise UserError(f'Expected the name of one data set, not {len(names)}; {usage}')
     start = time.monotonic()
+    place = make_builder(names[0], values.data_dir).data_path / 'dataset_info.json'
+    there = place.exists() and not values.overwrite
     builder = prepare(
       names[0],
       data_dir=values.data_dir,
@@ -113,7 +126,8 @@ def main(argv: Sequence[str]) -> int:
       num_workers=values.num_workers,
       beam_options=values.beam_options if values.beam else None,
     )
-    print(_summary(builder, time.monotonic() - start))
+    cost = 'It was there already; nothing was built.' if there else _cost(time.monotonic() - start)
+    print(_summary(builder, cost))
   except (UserError, flags.Error) as error:
     print(f'Error: {error}', file=sys.stderr)
     return 1
@@ -134,7 +148,7 @@ def _cost(seconds: float) -> str:
   )
 
 
-def _summary(builder: tfds.core.DatasetBuilder, seconds: float) -> str:
+def _summary(builder: tfds.core.DatasetBuilder, cost: str) -> str:
   """Returns what was built, how much of it, and under which terms."""
   info: Any = builder.info
   names = info.features['label'].names if 'label' in info.features else []
@@ -150,15 +164,15 @@ def _summary(builder: tfds.core.DatasetBuilder, seconds: float) -> str:
   missing = (info.metadata or {}).get('missing', [])
   if missing:
     lines.append(
-      f'{len(missing)} images of the tables were not in the archives and are left out'
-      f' ({", ".join(missing[:5])}, ...); the prepared metadata.json lists them.'
+      f'{len(missing)} records of the tables lacked an image or mask in the archives and are left'
+      f' out ({archives.some(missing)}); the prepared metadata.json lists them.'
     )
   for name, source in (info.metadata or {}).get('sources', {}).items():
     official = {True: 'the published file', False: 'not the published file', None: 'unverified'}
     lines.append(
       f'{name}: {source["bytes"]} bytes, sha256 {source["sha256"]}, {official[source["official"]]}'
     )
-  lines.append(_cost(seconds))
+  lines.append(cost)
   lines += ['', f'Licence: {info.redistribution_info.license}', 'Cite:', info.citation.strip()]
   return '\n'.join(lines)
 

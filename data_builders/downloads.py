@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import requests
@@ -61,6 +61,8 @@ def manual_paths(
     UserError: one is missing; says from where to download it and to which path.
   """
   directory = pathlib.Path(directory).expanduser()
+  if directory.exists() and not directory.is_dir():
+    raise UserError(f'The manual directory {directory} is a file; give the directory it lies in.')
   if not directory.is_dir():
     raise UserError(
       f'The manual directory {directory} does not exist; create it and download'
@@ -124,6 +126,14 @@ def fingerprint(path: pathlib.Path, file: OfficialFile) -> dict[str, Any]:
   if file.sha256 or file.md5:
     official = file.sha256 in (None, sha256.hexdigest()) and file.md5 in (None, md5.hexdigest())
   return {'bytes': num_bytes, 'sha256': sha256.hexdigest(), 'official': official}
+
+
+def is_like(path: pathlib.Path, known: Mapping[str, Any]) -> bool:
+  """Returns whether a file is the one of a fingerprint; large ones are compared by size alone."""
+  size = path.stat().st_size
+  if size != known['bytes'] or size > 64 * 2**20:
+    return size == known['bytes']
+  return hashlib.sha256(path.read_bytes()).hexdigest() == known['sha256']
 
 
 def _fetch(manager: download.DownloadManager, file: OfficialFile) -> pathlib.Path:

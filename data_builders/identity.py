@@ -67,6 +67,7 @@ def assign(
   Raises:
     UserError: an id connects two images whose groups the table keeps apart.
   """
+  _check_unique(image_ids)
   known = [table().get(canonical_id(image_id)) for image_id in image_ids]
   connected = groups.connect(
     image_ids,
@@ -95,6 +96,16 @@ def assign(
     units = np.asarray(image_ids)[new] if by_image else connected[new]
     slots[new] = folds.assign_slots(units, np.asarray(labels)[new])
   return group_ids, slots.astype(np.int32)
+
+
+def _check_unique(image_ids: Sequence[str]) -> None:
+  first: dict[str, str] = {}
+  for image_id in image_ids:
+    other = first.setdefault(canonical_id(image_id), image_id)
+    if other != image_id:
+      raise UserError(
+        f'{other} and {image_id} are one image under two ids; remove one of the rows.'
+      )
 
 
 def split(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 
 import cv2
 import numpy as np
@@ -12,10 +13,14 @@ from data_builders.errors import UserError
 MAX_PIXELS = 100_000_000
 """Larger images are refused before they are decoded; the archives' largest have 24 million."""
 
+_MIN_BYTES_PER_PIXEL = 0.002
+"""A JPEG of one colour takes more; published images take fifty times as much."""
+
 # A marker other than byte stuffing (00), restart (d0-d7) and fill (ff), so that inside scan data
 # the next match is the end of the scan.
 _JPEG_MARKER = re.compile(rb'\xff[\x01-\xcf\xd8-\xfe]')
 _START, _END = 0xD8, 0xD9
+_WITH_ALPHA = (4, 6)  # colour types of a PNG
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
@@ -24,7 +29,7 @@ def check_jpeg(data: bytes, where: str) -> tuple[int, int]:
 
   OpenCV before 5 decodes a truncated JPEG without complaint and paints the rest grey, so the
   segments are walked to the end-of-image marker first (one in an embedded thumbnail does not
-  count).
+  count). Damage inside the scan goes unnoticed here; an archive's CRC covers it.
 
   Args:
     data: the encoded image.
@@ -46,6 +51,11 @@ def check_jpeg(data: bytes, where: str) -> tuple[int, int]:
     raise UserError(
       f'{where} has {width}x{height} pixels, more than the {MAX_PIXELS} allowed; replace it.'
     )
+  if len(data) < _MIN_BYTES_PER_PIXEL * height * width:
+    raise UserError(
+      f'{where} claims {width}x{height} pixels in {len(data)} bytes, too few for an image; download'
+      ' the archive again.'
+    )
   image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
   if image is None or image.shape != (height, width, 3) or image.dtype != np.uint8:
     raise UserError(f'{where} cannot be decoded as a JPEG; download the archive again.')
@@ -59,7 +69,7 @@ def binary_mask_png(data: bytes, shape: tuple[int, int], where: str) -> bytes:
   grey gives 0 and 255 in all of them, reading palette indices would invert some.
 
   Args:
-    data: the encoded mask, any bit depth.
+    data: the encoded mask, at most 8 bits, without alpha.
     shape: (height, width) of the image that it belongs to.
     where: how to name the mask in a message.
 
@@ -67,20 +77,28 @@ def binary_mask_png(data: bytes, shape: tuple[int, int], where: str) -> bytes:
     The encoded PNG.
 
   Raises:
-    UserError: no complete PNG, not of the image's size, or other values than 0 and 255.
+    UserError: no complete PNG, not of the image's size, 16 bits, alpha, or other values than 0
+      and 255.
   """
   if not data.startswith(b'\x89PNG\r\n\x1a\n'):
     raise UserError(f'{where} is not a PNG; masks must be PNGs, restore the official archive.')
-  if b'IEND' not in data[-12:]:
+  if b'IEND' not in data[-12:] or data[12:16] != b'IHDR':
     raise UserError(f'{where} is a truncated PNG; download the archive again.')
+  # Before anything is decoded: a PNG of a kilobyte may claim gigabytes.
+  width, height, bits, kind = struct.unpack('>IIBB', data[16:26])
+  if (height, width) != tuple(shape):
+    raise UserError(
+      f'{where} has {width}x{height} pixels where its image has {shape[1]}x{shape[0]}; restore the'
+      ' official mask.'
+    )
+  if bits > 8 or kind in _WITH_ALPHA:
+    found = 'an alpha channel' if kind in _WITH_ALPHA else f'{bits} bits a pixel'
+    raise UserError(
+      f'{where} has {found}; masks must be grey or palette PNGs of at most 8 bits, convert it.'
+    )
   mask = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
   if mask is None:
     raise UserError(f'{where} cannot be decoded as a PNG; download the archive again.')
-  if mask.shape != tuple(shape):
-    raise UserError(
-      f'{where} has {mask.shape[1]}x{mask.shape[0]} pixels where its image has'
-      f' {shape[1]}x{shape[0]}; restore the official mask.'
-    )
   if np.any((mask != 0) & (mask != 255)):
     other = int(mask[(mask != 0) & (mask != 255)][0])
     raise UserError(f'{where} is no binary mask (grey value {other}); only 0 and 255 are allowed.')

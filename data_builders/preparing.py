@@ -72,9 +72,10 @@ def prepare(
   _check_format(file_format)
   if beam_options is not None:
     _check_beam(builder)
-  if not overwrite and _is_prepared(builder, file_format):
-    return builder
   files: Sequence[downloads.OfficialFile] = getattr(builder, 'FILES', ())
+  if not overwrite and _is_prepared(builder, file_format):
+    _check_same(builder, manual_dir, files, allow_missing)
+    return builder
   if manual_dir is not None and files:
     downloads.manual_paths(manual_dir, files)
   with _told_in_a_sentence(builder), _exclusively(builder):
@@ -165,7 +166,8 @@ def _on_beam(
 
 def _is_prepared(builder: tfds.core.DatasetBuilder, file_format: str) -> bool:
   """Returns whether the data are there; raises where they are there in another format."""
-  if not builder.data_path.exists():
+  # TFDS writes this file last.
+  if not (builder.data_path / 'dataset_info.json').exists():
     return False
   found = builder.info.file_format
   if found is not None and found.value != file_format:
@@ -174,6 +176,30 @@ def _is_prepared(builder: tfds.core.DatasetBuilder, file_format: str) -> bool:
       f" '{file_format}'; use another data_dir, or --overwrite to build it again."
     )
   return True
+
+
+def _check_same(
+  builder: tfds.core.DatasetBuilder,
+  manual_dir: str | os.PathLike[str] | None,
+  files: Sequence[downloads.OfficialFile],
+  allow_missing: bool,
+) -> None:
+  """Refuses prepared data that a build from the given files would not give."""
+  metadata: Any = builder.info.metadata or {}
+  what, how = f'{builder.info.full_name} is prepared in {builder.data_dir}', '--overwrite builds it'
+  if metadata.get('missing') and not allow_missing:
+    raise UserError(
+      f'{what} without {len(metadata["missing"])} images that its archives lacked; {how} again, or'
+      ' --allow_missing takes it as it is.'
+    )
+  if manual_dir is None or not pathlib.Path(manual_dir).expanduser().is_dir():
+    return
+  sources = metadata.get('sources', {})
+  for name, path in downloads.manual_paths(manual_dir, files).items():
+    if name not in sources:
+      raise UserError(f'{what} without {path}, which is there now; {how} with it.')
+    if not downloads.is_like(path, sources[name]):
+      raise UserError(f'{what} from another {name} than {path}; {how} from this one.')
 
 
 def _check_format(file_format: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,10 +12,9 @@ import tensorflow_datasets as tfds
 from data_builders import tables
 from data_builders.errors import UserError
 
-NOT_INPUTS = ('source', 'confirmation', 'lesion_id', 'patient_id', 'group_id', 'fold')
+NOT_INPUTS = ('source', 'confirmation')
 """Features that reveal how an image was collected or labelled: never inputs of a model."""
 
-_NEVER = 'Reveals the label process: never an input of a model.'
 _TEXTS = {
   'image_id': 'Id in the ISIC archive.',
   'group_id': 'What must not be divided between splits: lesion or patient, over all data sets.',
@@ -22,8 +22,8 @@ _TEXTS = {
   'patient_id': "'' where not published.",
   'sex': "'male', 'female' or '' where missing.",
   'site': "Place on the body, as published; '' where missing.",
-  'source': f"Collection that the image comes from, '' where not published. {_NEVER}",
-  'confirmation': f"How the diagnosis was made, '' where not published. {_NEVER}",
+  'source': "Collection that the image comes from, '' where not published.",
+  'confirmation': "How the diagnosis was made, '' where not published.",
 }
 _MISSING = ('', 'unknown', 'n/a', 'na', 'nan')
 
@@ -46,7 +46,9 @@ def features(
     )
   if class_names:
     result['label'] = tfds.features.ClassLabel(names=list(class_names))
-  result |= {name: tfds.features.Text(doc=doc) for name, doc in _TEXTS.items()}
+  for name, doc in _TEXTS.items():
+    never = ' Reveals the label process: never an input of a model.' if name in NOT_INPUTS else ''
+    result[name] = tfds.features.Text(doc=doc + never)
   result['fold'] = tfds.features.Scalar(
     np.int32, doc='0-6 in train, 7-9 in validation and test, -1 in official test sets.'
   )
@@ -75,11 +77,8 @@ def age(table: tables.Table, row: int, column: str) -> np.float32:
   cell = text(table, row, column)
   if not cell:
     return np.float32(np.nan)
-  try:
-    years = float(cell)
-  except ValueError:
-    years = -1.0
-  if not 0 <= years <= 150:
+  years = _number(cell)
+  if years is None or years > 150:
     raise UserError(
       f"{table.where(row)} has '{cell}' in column {column}; it must be years or empty."
     )
@@ -109,10 +108,7 @@ def one_hot(table: tables.Table, row: int, columns: Sequence[str]) -> str:
   chosen = []
   for column in columns:
     cell = table.rows[row].get(column, '0')
-    try:
-      value = float(cell)
-    except ValueError:
-      value = -1.0
+    value = _number(cell)
     if value not in (0.0, 1.0):
       raise UserError(f"{table.where(row)} has '{cell}' in column {column}; allowed are 0 and 1.")
     if value:
@@ -124,6 +120,11 @@ def one_hot(table: tables.Table, row: int, columns: Sequence[str]) -> str:
       ' official table.'
     )
   return chosen[0].lower()
+
+
+def _number(cell: str) -> float | None:
+  """The value of '45' or '45.0'; of what else Python calls a number (1e2, 4_5) there is none."""
+  return float(cell) if re.fullmatch(r'[0-9]+(\.[0-9]+)?', cell) else None
 
 
 def one_of(table: tables.Table, row: int, column: str, allowed: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
+import importlib.util
 import pathlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -128,6 +129,12 @@ class ArchiveBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
       license='CC BY-NC 4.0',  # of all archives so far
       metadata=tfds.core.MetadataDict(),
     )
+
+  def download_and_prepare(self, *, file_format: Any = None, **options: Any) -> None:
+    """As TFDS's, but writes what can be read here: without TensorFlow array_record."""
+    if file_format is None and importlib.util.find_spec('tensorflow') is None:
+      file_format = 'array_record'
+    super().download_and_prepare(file_format=file_format, **options)
 
   def _create_builder_config(self, builder_config: Any, version: Any) -> Any:
     if isinstance(builder_config, str):  # A name is enough: it says what to do.

@@ -100,7 +100,7 @@ def read_records(
     row['image_id']: schema.record(
       row['image_id'],
       label=config.label(classes[index], CLASS_NAMES),
-      lesion_id=row['lesion_id'],
+      lesion_id=schema.text(table, index, 'lesion_id'),
       age=schema.age(table, index, 'age'),
       sex=schema.sex(table, index),
       site=schema.text(table, index, 'localization'),
@@ -109,4 +109,5 @@ def read_records(
     )
     for index, row in enumerate(table.rows)
   }
-  return records, identity.split(records, classes, [table.column('lesion_id')], config.by_image)
+  lesion_ids = [record['lesion_id'] for record in records.values()]
+  return records, identity.split(records, classes, [lesion_ids], config.by_image)

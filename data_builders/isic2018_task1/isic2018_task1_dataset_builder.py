@@ -7,6 +7,7 @@ import contextlib
 import tensorflow_datasets as tfds
 
 from data_builders import archives, configs, downloads, identity, schema, sharded
+from data_builders.errors import UserError
 
 _BASE = 'https://isic-challenge-data.s3.amazonaws.com/2018'
 _TRAINING = ('ISIC2018_Task1-2_Training_Input.zip', 'ISIC2018_Task1_Training_GroundTruth.zip')
@@ -50,6 +51,8 @@ class Builder(sharded.ArchiveBuilder):
     masks = stack.enter_context(
       archives.ZippedImages([source.paths[name] for name in mask_archives], '_segmentation.png')
     )
+    if not jpegs.ids_in(source.paths[_TRAINING[0]]):
+      raise UserError(f'{source.paths[_TRAINING[0]]} holds no image; download it again.')
     training = sorted(jpegs.ids_in(source.paths[_TRAINING[0]]))
     records = {image_id: schema.record(image_id) for image_id in training}
     # No class is published, so that all images are spread as one.

@@ -127,11 +127,11 @@ def read_records(
       published; names file and line.
   """
   records, classes = _join(truth, metadata, config)
-  for image_id, name in zip(records, classes, strict=True):
+  for row, (image_id, name) in enumerate(zip(records, classes, strict=True)):
     if records[image_id]['label'] < 0 or name == 'unk':
       raise UserError(
-        f"{image_id} in {truth.path} has the class '{name}', which training images cannot have;"
-        ' restore the official table, or map the class.'
+        f"{truth.where(row)} has the class '{name}', which training images cannot have; restore the"
+        ' official table, or map the class.'
       )
   lesion_ids = [record['lesion_id'] for record in records.values()]
   return records, identity.split(records, classes, [lesion_ids], config.by_image)

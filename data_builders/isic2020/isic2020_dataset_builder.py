@@ -87,11 +87,18 @@ def duplicates_to_remove(truth: tables.Table, duplicates: tables.Table) -> set[s
   """Returns the second image of every pair of the official list; the first stays.
 
   Raises:
-    UserError: a pair names an image that the table lacks, or the two differ in label or patient.
+    UserError: a pair names an image that the table lacks or that is itself removed, or the two
+      differ in label or patient.
   """
   row_of = {row['image_name']: row for row in truth.rows}
+  removed = set(duplicates.column('image_name_2'))
   for index, pair in enumerate(duplicates.rows):
     one, other = pair['image_name_1'], pair['image_name_2']
+    if one in removed:
+      raise UserError(
+        f'{duplicates.where(index)} keeps {one}, which the same list removes; restore the official'
+        ' table.'
+      )
     for image_id in (one, other):
       if image_id not in row_of:
         raise UserError(
@@ -104,7 +111,7 @@ def duplicates_to_remove(truth: tables.Table, duplicates: tables.Table) -> set[s
           f'{duplicates.where(index)} pairs {one} and {other}, whose {column} differs in'
           f' {truth.path}; restore the official tables.'
         )
-  return set(duplicates.column('image_name_2'))
+  return removed
 
 
 def read_records(
@@ -136,6 +143,13 @@ def read_records(
         f"{truth.where(index)} has target '{row['target']}' but is {name}; restore the official"
         ' table.'
       )
+    if (diagnosis == 'melanoma') != (name == 'malignant'):
+      raise UserError(
+        f'{truth.where(index)} is {name} with the diagnosis {diagnosis}, but melanoma and only'
+        ' melanoma is malignant here; restore the official table.'
+      )
+    if not schema.text(truth, index, 'patient_id'):
+      raise UserError(f'{truth.where(index)} has no patient_id; restore the official table.')
     classes.append(f'{name} {diagnosis}')
     lesion_id = schema.text(truth, index, 'lesion_id')
     records[row['image_name']] = schema.record(

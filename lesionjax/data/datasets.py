@@ -87,14 +87,21 @@ def preprocessing_of(name: Names, preprocess: str = '') -> pipeline.Pipeline:
     preprocess: as in `open_split`.
 
   Raises:
-    UserError: data sets that were preprocessed in different ways are to be pooled.
+    UserError: data sets that were split or preprocessed in different ways are to be pooled.
   """
   built = []
+  ways = []
   for one in names_of(name):
-    config = one.partition('/')[2]
+    config = one.partition('/')[2] or 'grouped'
+    ways.append(config.split('-')[0])
     # Foreign data sets have other names, and the synthetic one is not preprocessed.
-    known = config.split('-')[0] in ('grouped', 'random')
+    known = ways[-1] in ('grouped', 'random')
     built.append(configs.parse(config).preprocessing if known else '')
+  if 'random' in ways and len(set(ways)) > 1:
+    raise UserError(
+      f'config.data.name={name!r} pools data sets that are split in different ways'
+      f' ({", ".join(ways)}): an image could be on both sides; take all grouped or all random.'
+    )
   if len(set(built)) > 1:
     raise UserError(
       f'config.data.name={name!r} pools data sets that were preprocessed in different ways'
@@ -202,7 +209,13 @@ def _read_split(builder: Any, split: str, steps: pipeline.Pipeline) -> Split:
       f'Data set {name!r} has no split {split!r}; it has {", ".join(sorted(info.splits))}.'
     )
   raw = tfds.decode.DeserializeMethod.RAW_BYTES
-  source = builder.as_data_source(split, deserialize_method=raw)
+  try:
+    source = builder.as_data_source(split, deserialize_method=raw)
+  except ValueError as error:
+    raise UserError(
+      f'{split!r} of data set {name!r} cannot be read ({one_line(error)}); give a split such as'
+      f" 'train', or a slice such as 'train[:10%]'."
+    ) from error
   columns = read_columns(builder, split, source)
   count = len(columns['label'])
   return Split(

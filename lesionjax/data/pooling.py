@@ -59,8 +59,8 @@ def pool(splits: Sequence[Split], classes: str) -> Split:
     raise UserError(
       f'{len(without)} images of {pooled.name} ({pooled.split}), such as'
       f" {pooled.image_ids[without[0]]} of class '{told}', have no counterpart among the classes"
-      f' {", ".join(names)}; choose coarser ones with config.data.classes'
-      f' ({", ".join(labels_lib.SCHEMES)}).'
+      f' {", ".join(names)}; choose coarser ones with config.data.classes, of'
+      f' {", ".join(labels_lib.SCHEMES)} (fine to coarse), or leave it empty.'
     )
   return pooled
 

@@ -178,3 +178,13 @@ def test_the_preprocessing_is_told_by_the_names():
   assert preprocessing_of('synthetic_dermoscopy/tiny').steps == ()
   with pytest.raises(UserError, match='different ways'):
     preprocessing_of(('ham10000', 'isic2019/grouped-hair'))
+
+
+def test_one_assignment_of_splits_for_all(data_dir):
+  with pytest.raises(UserError, match=r'split in different ways \(grouped, random\)'):
+    open_split(('ham10000', 'isic2019/random'), 'train', data_dir)
+
+
+def test_a_slice_that_is_none_is_told(data_dir):
+  with pytest.raises(UserError, match=r"'train\[:abc\]' of data set 'ham10000/grouped' cannot"):
+    open_split('ham10000', 'train[:abc]', data_dir)

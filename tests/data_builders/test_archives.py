@@ -86,3 +86,27 @@ def test_table_and_archive_must_name_the_same_images(tmp_path):
       archives.check_complete(images, ['a', 'b', 'c'], 'rows of T', 'image')
     with pytest.raises(UserError, match=r'1 images in .*a\.zip are not in the rows of T \(b\)'):
       archives.check_complete(images, ['a'], 'rows of T', 'image')
+
+
+def test_members_without_a_name_and_odd_packing(tmp_path):
+  path = make_zip(tmp_path / 'a.zip', {'.': b'x', 'a.jpg': b'A' * 3000}, zipfile.ZIP_LZMA)
+  with archives.ZippedImages([path], '.jpg') as images:
+    assert images.ids() == {'a'}
+  data = bytearray(path.read_bytes())
+  start = data.index(b'a.jpg') + len('a.jpg')
+  data[start : start + 9] = b'\xff' * 9  # the packing's own header
+  path.write_bytes(bytes(data))
+  with (
+    archives.ZippedImages([path], '.jpg') as images,
+    pytest.raises(UserError, match=r'a\.zip, member a\.jpg, cannot be read'),
+  ):
+    images.read('a')
+
+
+def test_a_version_that_nobody_knows_is_told(tmp_path):
+  path = make_zip(tmp_path / 'a.zip', {'a.jpg': b'A'})
+  data = bytearray(path.read_bytes())
+  data[data.index(b'PK\x01\x02') + 6] = 250  # version needed to extract
+  path.write_bytes(bytes(data))
+  with pytest.raises(UserError, match=r'a\.zip is not a complete zip archive'):
+    archives.ZippedImages([path], '.jpg')

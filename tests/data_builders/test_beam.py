@@ -45,7 +45,7 @@ def test_what_is_missing_and_what_is_damaged_are_told_alike(tmp_path, capsys):
     '--beam',
   ]
   assert build.main(['build', *arguments, '--allow_missing']) == 0
-  assert '1 images of the tables were not in the archives' in capsys.readouterr().out
+  assert '1 records of the tables lacked an image' in capsys.readouterr().out
 
   name = rows[5]['image']
   isic_fixture.write_2019(manual_dir, images=images | {name: images[name][:-40]})

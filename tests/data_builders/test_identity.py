@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 
 import numpy as np
 import pytest
 
-from data_builders import configs, folds, groups, identity, make_identity, tables
+from data_builders import (
+  archives,
+  configs,
+  folds,
+  groups,
+  identity,
+  make_identity,
+  schema,
+  tables,
+)
 from data_builders.errors import UserError
 from data_builders.ham10000 import ham10000_dataset_builder as ham10000
 from data_builders.isic2019 import isic2019_dataset_builder as isic2019
@@ -96,6 +106,12 @@ def real(shared_data):
       config,
     )
     result['isic2020', name] = isic2020.read_records(truth_2020, removed, config)
+  with archives.ZippedImages(
+    [shared_data / 'isic2018_task1' / 'ISIC2018_Task1-2_Training_Input.zip'], '.jpg'
+  ) as members:
+    records = {name: schema.record(name, label=0) for name in sorted(members.ids())}
+  splits = identity.split(records, [''] * len(records), [], by_image=False)
+  result['isic2018_task1', 'grouped'] = records, splits
   return result
 
 
@@ -106,8 +122,15 @@ def test_the_shipped_table_is_what_the_official_tables_give(shared_data):
 
 
 @pytest.mark.realdata
-@pytest.mark.parametrize('config', ['grouped', 'random'])
-@pytest.mark.parametrize('name', ['ham10000', 'isic2019', 'isic2020', 'isic2020 diagnoses'])
+@pytest.mark.parametrize(
+  ('name', 'config'),
+  [
+    *itertools.product(
+      ('ham10000', 'isic2019', 'isic2020', 'isic2020 diagnoses'), ('grouped', 'random')
+    ),
+    ('isic2018_task1', 'grouped'),
+  ],
+)
 def test_every_class_is_even_in_every_split_and_fold(real, name, config):
   dataset, _, diagnoses = name.partition(' ')
   records, splits = real[dataset, config]
@@ -131,7 +154,7 @@ def test_every_class_is_even_in_every_split_and_fold(real, name, config):
 def test_no_group_is_divided_within_or_between_data_sets(real):
   places: dict[str, set[tuple[str, int]]] = {}
   lesions: dict[str, set[tuple[str, int]]] = {}
-  for dataset in ('ham10000', 'isic2019', 'isic2020'):
+  for dataset in ('ham10000', 'isic2019', 'isic2020', 'isic2018_task1'):
     records, splits = real[dataset, 'grouped']
     for split, members in splits.items():
       for image_id in members:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
+
 import cv2
 import numpy as np
 import pytest
@@ -85,6 +88,16 @@ def test_too_many_pixels_are_refused_before_they_are_decoded():
     images.check_jpeg(bytes(data), 'x')
 
 
+def test_a_frame_that_its_bytes_cannot_fill_is_refused():
+  data = bytearray(cv2.imencode('.jpg', np.zeros((8, 8, 3), np.uint8))[1].tobytes())
+  at = data.index(b'\xff\xc0') + 5
+  data[at : at + 4] = (9000).to_bytes(2, 'big') + (11_000).to_bytes(2, 'big')
+  with pytest.raises(UserError, match='x claims 11000x9000 pixels in'):
+    images.check_jpeg(bytes(data), 'x')
+  flat = cv2.imencode('.jpg', np.full((2048, 2048, 3), 90, np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 1])
+  assert images.check_jpeg(flat[1].tobytes(), 'x') == (2048, 2048)
+
+
 @pytest.mark.parametrize('encode', [ham_fixture.encode, ham_fixture.inverted_palette_png])
 def test_masks_become_grey_0_and_255(encode):
   mask = ham_fixture.disc(3)
@@ -95,6 +108,16 @@ def test_masks_become_grey_0_and_255(encode):
   )
 
 
+def header_only(width: int, height: int) -> bytes:
+  """Returns a PNG without pixels."""
+
+  def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+
+  header = struct.pack('>IIBBBBB', width, height, 1, 0, 0, 0, 0)
+  return b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header) + chunk(b'IEND', b'')
+
+
 @pytest.mark.parametrize(
   ('data', 'sentence'),
   [
@@ -102,7 +125,12 @@ def test_masks_become_grey_0_and_255(encode):
     (ham_fixture.encode(ham_fixture.disc(0) // 2), 'no binary mask .grey value 127'),
     (ham_fixture.encode(ham_fixture.disc(0))[:-20], 'truncated PNG'),
     (ham_fixture.encode(ham_fixture.disc(0), '.jpg'), 'not a PNG'),
-    (b'\x89PNG\r\n\x1a\n' + b'IEND' + b'1234', 'cannot be decoded'),
+    (b'\x89PNG\r\n\x1a\n' + b'IEND' + b'1234', 'truncated PNG'),
+    (header_only(48, 36), 'cannot be decoded'),
+    # Would be 1.6 gigabytes of pixels: refused by its header.
+    (header_only(40_000, 40_000), '40000x40000 pixels where'),
+    (ham_fixture.encode(ham_fixture.disc(0).astype(np.uint16)), '16 bits a pixel'),
+    (ham_fixture.encode(np.dstack([ham_fixture.disc(0)] * 4)), 'an alpha channel'),
   ],
 )
 def test_bad_masks_are_refused(data, sentence):

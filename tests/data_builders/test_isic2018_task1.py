@@ -73,6 +73,13 @@ BAD = {
 }
 
 
+def test_an_archive_without_images_is_refused(tmp_path):
+  manual_dir = isic_fixture.write_task1(tmp_path / 'manual', ids=[])
+  with pytest.raises(UserError, match=r'Training_Input\.zip holds no image'):
+    build.prepare('isic2018_task1', tmp_path / 'data', manual_dir, progress=False)
+  assert os.listdir(tmp_path) == ['manual']
+
+
 @pytest.mark.parametrize('case', BAD)
 def test_bad_masks_are_named_and_leave_nothing(case, tmp_path):
   masks, sentence = BAD[case]

@@ -110,7 +110,7 @@ def test_missing_images_are_counted_and_named_or_left_out(tmp_path, capsys):
   assert os.listdir(tmp_path) == ['manual']
 
   assert build.main(['build', *arguments, '--allow_missing']) == 0
-  assert '14 images of the tables were not in the archives' in capsys.readouterr().out
+  assert '14 records of the tables lacked an image or mask' in capsys.readouterr().out
   builder = build.make_builder('isic2019', tmp_path / 'data')
   assert list(builder.info.metadata['missing']) == absent
   records = reading.records(builder)
@@ -131,6 +131,68 @@ def test_no_image_at_all_is_refused_even_so(tmp_path):
   manual_dir = isic_fixture.write_2019(tmp_path / 'manual', images={})
   with pytest.raises(UserError, match='40 of the 40 rows'):
     build.prepare('isic2019', tmp_path / 'd', manual_dir, progress=False, allow_missing=True)
+
+
+def test_what_was_built_without_some_images_is_not_taken_for_the_whole(tmp_path):
+  ids = [row['image'] for row in isic_fixture.truth_2019()]
+  images = isic_fixture.jpegs(ids)
+  manual_dir = isic_fixture.write_2019(tmp_path / 'm', images=dict(list(images.items())[1:]))
+  build.prepare('isic2019', tmp_path / 'd', manual_dir, progress=False, allow_missing=True)
+
+  isic_fixture.write_2019(manual_dir)
+  for options in ({}, {'manual_dir': manual_dir}):
+    with pytest.raises(UserError, match='without 1 images that its archives lacked; --overwrite'):
+      build.prepare('isic2019', tmp_path / 'd', progress=False, **options)
+  with pytest.raises(UserError, match=r'from another ISIC_2019_Training_Input\.zip than'):
+    build.prepare('isic2019', tmp_path / 'd', manual_dir, progress=False, allow_missing=True)
+  # As it is, where the archives are not at hand.
+  build.prepare('isic2019', tmp_path / 'd', progress=False, allow_missing=True)
+  whole = build.prepare('isic2019', tmp_path / 'd', manual_dir, progress=False, overwrite=True)
+  assert whole.info.splits.total_num_examples == 40
+
+
+def test_a_part_that_came_later_is_noticed(tmp_path):
+  manual_dir = isic_fixture.write_2019(tmp_path / 'm')
+  build.prepare('isic2019', tmp_path / 'd', manual_dir, progress=False)
+  build.prepare('isic2019', tmp_path / 'd', manual_dir, progress=False)
+  isic_fixture.write_2019(manual_dir, test=True)
+  with pytest.raises(UserError, match=r'without .*ISIC_2019_Test_Input\.zip, which is there now'):
+    build.prepare('isic2019', tmp_path / 'd', manual_dir, progress=False)
+
+
+def test_an_image_in_training_and_test_is_refused(tmp_path):
+  manual_dir = isic_fixture.write_2019(tmp_path / 'm', test=True)
+  rows = isic_fixture.truth_2019(18, first=1000, unknown=True)
+  rows[2]['image'] = isic_fixture.image_id(0)
+  meta = isic_fixture.metadata_2019(18, first=1000)
+  meta[2]['image'] = isic_fixture.image_id(0)
+  isic_fixture.write(
+    manual_dir,
+    {
+      'ISIC_2019_Test_GroundTruth.csv': isic_fixture.table(rows),
+      'ISIC_2019_Test_Metadata.csv': isic_fixture.table(meta),
+    },
+  )
+  with pytest.raises(UserError, match=r'ISIC_8000000 is in .*Training_GroundTruth.*and in .*Test'):
+    build.prepare('isic2019', tmp_path / 'd', manual_dir, progress=False)
+
+
+def test_prepared_data_that_are_damaged_are_told(tmp_path, capsys):
+  manual_dir = isic_fixture.write_2019(tmp_path / 'm')
+  arguments = ['isic2019', f'--manual_dir={manual_dir}', f'--data_dir={tmp_path / "d"}']
+  assert build.main(['build', *arguments]) == 0
+  assert 'Took' in capsys.readouterr().out
+  assert build.main(['build', *arguments]) == 0
+  assert 'there already; nothing was built' in capsys.readouterr().out
+
+  folder = tmp_path / 'd' / 'isic2019' / 'grouped' / '1.0.0'
+  shard = next(folder.glob('*-train.array_record*'))
+  shard.write_bytes(shard.read_bytes()[: shard.stat().st_size // 2])
+  assert build.main(['build', *arguments]) == 1
+  assert 'is damaged' in capsys.readouterr().err
+  (folder / 'dataset_info.json').unlink()
+  assert build.main(['build', *arguments]) == 0
+  assert 'Took' in capsys.readouterr().out
 
 
 def test_preprocessed_when_built(manual_dir, tmp_path, builder):
@@ -161,7 +223,19 @@ BAD = {
   'two classes': ({'truth': edited(TRUTH, 3, AK='1.0')}, r'line 5 sets NV and AK'),
   'no class': ({'truth': edited(TRUTH, 3, NV='0.0')}, r'line 5 sets no class'),
   'not one-hot': ({'truth': edited(TRUTH, 3, NV='0.5')}, r"line 5 has '0.5' in column NV"),
-  'unknown in training': ({'truth': edited(TRUTH, 3, NV='0.0', UNK='1.0')}, "has the class 'unk'"),
+  'unknown in training': (
+    {'truth': edited(TRUTH, 3, NV='0.0', UNK='1.0')},
+    "line 5 has the class 'unk'",
+  ),
+  'two ids': (
+    {
+      'truth': edited(TRUTH, 1, image='ISIC_8000000_downsampled'),
+      'metadata': edited(METADATA, 1, image='ISIC_8000000_downsampled'),
+    },
+    'ISIC_8000000 and ISIC_8000000_downsampled are one image under two ids',
+  ),
+  'odd number': ({'truth': edited(TRUTH, 3, NV='1e0')}, r"line 5 has '1e0' in column NV"),
+  'odd age': ({'metadata': edited(METADATA, 0, age_approx='4_5')}, "line 2 has '4_5' in column"),
   'no metadata': ({'metadata': METADATA[1:]}, r'Metadata\.csv has no row of ISIC_8000000'),
   'no truth': ({'truth': TRUTH[1:]}, r'GroundTruth\.csv has no row of ISIC_8000000'),
   'age': ({'metadata': edited(METADATA, 0, age_approx='old')}, "line 2 has 'old' in column age"),

@@ -74,6 +74,16 @@ BAD = {
     "line 2 has the unknown class '1'",
   ),
   'stranger': ({'pairs': [(1, 999)]}, 'Duplicates.csv line 2 names ISIC_8000999, which is not in'),
+  'itself': ({'pairs': [(1, 1)]}, 'keeps ISIC_8000001, which the same list removes'),
+  'both': ({'pairs': [(1, 2), (2, 1)]}, 'which the same list removes'),
+  'benign melanoma': (
+    {'rows': [*ROWS[:1], ROWS[1] | {'diagnosis': 'melanoma'}, *ROWS[2:]]},
+    'line 3 is benign with the diagnosis melanoma',
+  ),
+  'no patient': (
+    {'rows': [ROWS[0] | {'patient_id': 'unknown'}, *ROWS[1:]]},
+    'line 2 has no patient_id',
+  ),
   'two labels': ({'pairs': [(0, 1)]}, 'whose benign_malignant differs'),
   'two patients': ({'pairs': [(1, 4)]}, 'whose patient_id differs'),
   'no image': (

@@ -22,6 +22,14 @@ def call(*command: object, **options) -> subprocess.CompletedProcess[str]:
   )
 
 
+def check(done: subprocess.CompletedProcess[str]) -> None:
+  """Skips where the registry cannot be reached; any other failure is one of ours."""
+  offline = ('Failed to fetch', 'error sending request', 'dns error', 'Could not connect')
+  if done.returncode and any(sign in done.stderr for sign in offline):
+    pytest.skip(f'the package registry cannot be reached: {done.stderr[-300:]}')
+  assert done.returncode == 0, done.stderr
+
+
 @pytest.fixture(scope='module')
 def python(tmp_path_factory):
   """Returns the Python of a new environment in which only the built wheel is installed."""
@@ -31,17 +39,13 @@ def python(tmp_path_factory):
   for name in ('lesionjax', 'data_builders', 'pyproject.toml', 'README.md', 'LICENSE'):
     copy = shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy
     copy(REPOSITORY / name, source.mkdir(exist_ok=True) or source / name)
-  built = call(UV, 'build', '--wheel', '--quiet', '--out-dir', root, source)
-  if built.returncode:
-    pytest.skip(f'the wheel cannot be built, probably without network: {built.stderr[-300:]}')
+  check(call(UV, 'build', '--wheel', '--quiet', '--out-dir', root, source))
   environment = root / 'environment'
   call(UV, 'venv', '--quiet', '--python', sys.executable, environment)
   wheel = next(root.glob('*.whl'))
   constraints = REPOSITORY / 'constraints.txt'
   program = environment / 'bin' / 'python'
-  done = call(UV, 'pip', 'install', '--quiet', '--python', program, '-c', constraints, wheel)
-  if done.returncode:
-    pytest.skip(f'packages cannot be installed, probably without network: {done.stderr[-300:]}')
+  check(call(UV, 'pip', 'install', '--quiet', '--python', program, '-c', constraints, wheel))
   return program
 
 

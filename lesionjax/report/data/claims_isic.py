@@ -90,7 +90,7 @@ def _pairs(facts: Facts) -> Finding:
 
 def _images_2020(facts: Facts) -> Finding:
   return Finding(
-    f'{len(facts.table):,} images, after 425 duplicates were removed',
+    f'{len(facts.table):,} images, after the duplicates were removed',
     'holds' if len(facts.table) == 32_701 else 'does not hold',
   )
 
