@@ -68,13 +68,7 @@ def evaluate(
   if jax.process_index() != 0:
     processes.wait_for_all('report')  # which the first writes
     return ''
-  metrics: dict[str, Any] = {}
-  for name, split in splits.items():
-    metrics |= scoring.score_split(config, out_dir, split, name, outputs[name], class_names)
-  if config.evaluate.colour_baseline:
-    fitted = assembly.open_data(config, config.data.train_split)
-    for name, value in scoring.colour_metrics(config, fitted, splits, class_names).items():
-      metrics[name]['colour_baseline_auc'] = value
+  metrics = _measure(config, out_dir, splits, outputs, class_names)
   if eval_data:
     files.write_json(out_dir / 'config.json', config_lib.to_dict(config))
     files.write_json(out_dir / 'data.json', data)
@@ -86,6 +80,24 @@ def evaluate(
   report = str(write_report(out_dir))
   processes.wait_for_all('report')
   return report
+
+
+def _measure(
+  config: ConfigDict,
+  out_dir: epath.Path,
+  splits: dict[str, Split],
+  outputs: dict[str, dict[str, np.ndarray]],
+  class_names: tuple[str, ...],
+) -> dict[str, Any]:
+  """Writes predictions and examples of every split; returns the metrics with intervals."""
+  metrics: dict[str, Any] = {}
+  for name, split in splits.items():
+    metrics |= scoring.score_split(config, out_dir, split, name, outputs[name], class_names)
+  if config.evaluate.colour_baseline:
+    fitted = assembly.open_data(config, config.data.train_split)
+    for name, value in scoring.colour_metrics(config, fitted, splits, class_names).items():
+      metrics[name]['colour_baseline_auc'] = value
+  return metrics
 
 
 def _scored(split: Split) -> Split:
