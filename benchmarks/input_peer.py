@@ -11,8 +11,8 @@ import numpy as np
 
 from benchmarks.peers import load_torch
 from lesionjax.data.colour import GREY, RGB_TO_YIQ
-from lesionjax.data.decode import decode_image
 from lesionjax.data.datasets import open_split
+from lesionjax.data.decode import decode_image
 
 _YIQ_TO_RGB = np.linalg.inv(RGB_TO_YIQ)
 
