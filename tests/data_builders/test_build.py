@@ -63,6 +63,15 @@ def test_other_projects_find_the_data_sets_by_name(manual_dir, tmp_path):
   assert len(read_only.as_data_source('test')) > 5
 
 
+def test_tfds_builds_what_is_not_there_yet(tmp_path):
+  ham_fixture.write(tmp_path / 'downloads' / 'manual')
+
+  source = tfds.data_source('ham10000', split='train', data_dir=tmp_path)
+
+  assert len(source) > 30
+  assert source[0]['image'].shape == (ham_fixture.HEIGHT_PX, ham_fixture.WIDTH_PX, 3)
+
+
 def test_what_is_there_is_not_built_again(manual_dir, tmp_path, monkeypatch):
   builder = build.prepare('ham10000', tmp_path, manual_dir, progress=False)
   monkeypatch.setattr(ham10000.Builder, 'read_plan', None)
