@@ -76,6 +76,26 @@ def get_config() -> ConfigDict:
   train.clip_norm = 0.0  # global gradient norm; 0 = no clipping
   train.ema_decay = 0.0  # moving average of the weights, which is then what is evaluated; 0 = off
 
+  # Training in phases: a tuple of dictionaries, in order; empty = one phase, of the keys outside.
+  # What a phase does not say, the keys outside say. Its own keys:
+  #   name                'phase1', ...; stands in every record of metrics.jsonl
+  #   epochs              of this phase; absent = train.epochs
+  #   trainable           'head', 'last_block' (and head; what that is: lesionjax/models/parts.py),
+  #                       'all' (the default), or a tuple of regular expressions over whole paths
+  #                       of parameters such as 'stage4_block1/conv1/kernel'
+  #   frozen              the same for what is frozen; absent = everything else
+  #   freeze_batch_stats  True (the default): the frozen part runs in evaluation mode; False: only
+  #                       its parameters are frozen, as with PyTorch's requires_grad=False
+  #   cache_features      True: the frozen backbone runs once, the head trains on its features; not
+  #                       with augmentation. False is the default
+  #   start_from          'last' (the default) or 'best': the epoch, of all before this phase, whose
+  #                       weights it starts from; where there is an average, the averaged ones
+  #   optimiser, schedule, augment, select.patience_epochs, train.label_smoothing, train.clip_norm:
+  #                       dictionaries of the keys that change, such as
+  #                       'optimiser': {'learning_rate': 1e-2}
+  # Optimiser, schedule, moving average, patience and plateau begin anew with every phase.
+  config.phases = ()
+
   config.optimiser = optimiser = ConfigDict()
   optimiser.name = 'adamw'  # 'adamw', 'adam' (weight_decay = L2) or 'sgd' (weight_decay = L2)
   optimiser.learning_rate = 1e-3  # the schedule's peak

@@ -13,17 +13,21 @@ from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
 from lesionjax import config as config_lib
-from lesionjax.data.augment import AugmentOptions, augment, normalise
+from lesionjax.data.augment import augment, normalise
 from lesionjax.data.datasets import names_of, open_split, provenance
+from lesionjax.data.features import feature_stream
 from lesionjax.data.records import Split
 from lesionjax.data.stream import eval_stream, to_device, train_stream
 from lesionjax.evaluation.metrics import point_metrics
 from lesionjax.models import build_model
+from lesionjax.models.parts import head_of
+from lesionjax.phases import Phase, augment_options, phases_of, trainable_paths
+from lesionjax.training.cached import on_features
 from lesionjax.training.classify import Prepare, make_task
 from lesionjax.training.loop import Plan
 from lesionjax.training.mesh import Mesh, check_batch, make_mesh
 from lesionjax.training.optimiser import make_optimiser, make_schedule
-from lesionjax.training.progress import Rules
+from lesionjax.training.progress import Progress, Rules
 from lesionjax.training.state import Task
 
 
@@ -75,6 +79,21 @@ def train_batches(config: ConfigDict, split: Split, mesh: Mesh) -> Any:
   return iter(to_device(dataset, mesh.batch))
 
 
+def feature_batches(config: ConfigDict, features: Any, labels: np.ndarray, mesh: Mesh) -> Any:
+  """Returns `train_batches` of features instead of images; takes the same positions."""
+  share = _share(config)
+  dataset = feature_stream(
+    features,
+    labels,
+    config.train.batch_size,
+    config.seed,
+    config.data.sampling,
+    process_index=share['process_index'],
+    process_count=share['process_count'],
+  )
+  return iter(to_device(dataset, mesh.batch))
+
+
 def eval_batches(config: ConfigDict, split: Split, mesh: Mesh) -> Any:
   """Returns the iterator over every image of a split once, on the devices."""
   dataset = eval_stream(
@@ -89,13 +108,7 @@ def eval_batches(config: ConfigDict, split: Split, mesh: Mesh) -> Any:
 
 def make_prepare(config: ConfigDict) -> Prepare:
   """Returns the device's part of the input: augmentation when a key is given, normalisation."""
-  given = config.augment.to_dict()
-  known = [field.name for field in dataclasses.fields(AugmentOptions)]
-  for key in given:
-    if key not in known:
-      raise UserError(f'config.augment.{key} is not one of {", ".join(known)}.')
-  values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
-  options = AugmentOptions(**values)
+  options = augment_options(config)
   mean, std = tuple(config.normalise.mean), tuple(config.normalise.std)
 
   def prepare(image: jax.Array, key: jax.Array | None) -> jax.Array:
@@ -112,8 +125,18 @@ def make_model(config: ConfigDict, num_classes: int) -> Any:
   return build_model(config.model.name, num_classes, dtype, **config.model.arguments.to_dict())
 
 
-def make_plan(config: ConfigDict, split: Split, profile_dir: str = '') -> Plan:
-  """Counts the steps of a run on a training split."""
+def make_plan(
+  config: ConfigDict, split: Split, profile_dir: str = '', first_step: int = 0, phase: str = ''
+) -> Plan:
+  """Counts the steps of a phase on a training split.
+
+  Args:
+    config: of the phase.
+    split: what it trains on.
+    profile_dir: where a trace goes.
+    first_step: optimiser steps before the phase.
+    phase: its name.
+  """
   if len(split) < config.train.batch_size:
     raise UserError(
       f'config.train.batch_size={config.train.batch_size} is larger than the {len(split)} images '
@@ -123,7 +146,7 @@ def make_plan(config: ConfigDict, split: Split, profile_dir: str = '') -> Plan:
   plateau = config.schedule.name == 'plateau'
   return Plan(
     steps_per_epoch=steps_per_epoch,
-    total_steps=steps_per_epoch * config.train.epochs,
+    total_steps=first_step + steps_per_epoch * config.train.epochs,
     batch_size=config.train.batch_size,
     log_every_steps=config.log.every_steps,
     checkpoint_every_steps=config.checkpoint.every_steps,
@@ -136,24 +159,51 @@ def make_plan(config: ConfigDict, split: Split, profile_dir: str = '') -> Plan:
     ),
     class_names=split.class_names,
     profile_dir=profile_dir,
+    first_step=first_step,
+    phase=phase,
   )
 
 
-def make_classifier(config: ConfigDict, num_classes: int, plan: Plan) -> Task:
-  """Returns the classification task of a run."""
-  schedule = make_schedule(
-    config.schedule, config.optimiser.learning_rate, plan.steps_per_epoch, plan.total_steps
+def make_classifier(
+  phase: Phase, num_classes: int, plan: Plan, trainable: frozenset[str] | None = None
+) -> Task:
+  """Returns the classification task of a phase.
+
+  Args:
+    phase: its settings.
+    num_classes: K.
+    plan: its counts.
+    trainable: paths of the parameters that train; None is all.
+  """
+  config, first_step = phase.config, plan.first_step
+  rate = make_schedule(
+    config.schedule,
+    config.optimiser.learning_rate,
+    plan.steps_per_epoch,
+    plan.total_steps - first_step,
   )
-  return make_task(
-    make_model(config, num_classes),
-    num_classes,
-    make_optimiser(config.optimiser, schedule, config.train.clip_norm),
-    schedule,
-    make_prepare(config),
-    label_smoothing=config.train.label_smoothing,
-    ema_decay=config.train.ema_decay,
-    accumulate=config.train.accumulate,
-  )
+  tx = make_optimiser(config.optimiser, rate, config.train.clip_norm)
+
+  def task_of(model: Any, prepare: Prepare) -> Task:
+    return make_task(
+      model,
+      num_classes,
+      tx,
+      # The optimiser counts the phase's steps, the record the run's.
+      (lambda step: rate(step - first_step)) if first_step else rate,
+      prepare,
+      label_smoothing=config.train.label_smoothing,
+      ema_decay=config.train.ema_decay,
+      accumulate=config.train.accumulate,
+      trainable=trainable,
+      freeze_batch_stats=phase.freeze_batch_stats,
+    )
+
+  model = make_model(config, num_classes)
+  whole = task_of(model, make_prepare(config))
+  if not phase.cache_features:
+    return whole
+  return on_features(whole, task_of(head_of(model), lambda features, key: features))
 
 
 def _share(config: ConfigDict) -> dict[str, int]:
@@ -175,6 +225,20 @@ def check_selection(metric: str, split: Split) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
+class PhasePieces:
+  """What one phase is put together from."""
+
+  settings: Phase
+  plan: Plan
+  task: Task
+  is_last: bool
+
+  def finished(self, step: int, progress: Progress) -> bool:
+    """Whether the phase has made its last step, of which the run has made `step`."""
+    return step >= self.plan.total_steps or progress.stopped_early
+
+
+@dataclasses.dataclass(frozen=True)
 class Pieces:
   """What a training run is put together from."""
 
@@ -182,25 +246,46 @@ class Pieces:
   mesh: Mesh
   train: Split
   validation: Split
-  plan: Plan
-  task: Task
+  phases: tuple[Phase, ...]
+  trainable: tuple[frozenset[str] | None, ...]  # of every phase; None is all parameters
+  profile_dir: str = ''
 
   @classmethod
   def of(cls, config: ConfigDict, profile_dir: str = '') -> Pieces:
     """Checks the configuration and assembles everything; writes nothing into a run."""
     config_lib.validate(config)
+    phases = phases_of(config)
     mesh = make_mesh(config.num_devices)
     check_batch('train.batch_size', config.train.batch_size, mesh, config.train.accumulate)
     check_batch('evaluate.batch_size', config.evaluate.batch_size, mesh)
-    make_prepare(config)
-    make_model(config, 2)  # a misspelt model is told before data are built
+    for phase in phases:
+      make_prepare(phase.config)
+    model = make_model(config, 2)  # a misspelt model is told before data are built
+    trainable = tuple(trainable_paths(phase, model) for phase in phases)
     ensure_data(config)
     train = open_data(config, config.data.train_split)
     validation = open_data(config, config.data.validation_split)
     check_selection(config.select.metric, validation)
-    plan = make_plan(config, train, profile_dir)
-    task = make_classifier(config, len(train.class_names), plan)
-    return cls(config, mesh, train, validation, plan, task)
+    make_plan(config, train)  # a batch that is too large is told before a directory is claimed
+    return cls(config, mesh, train, validation, phases, trainable, profile_dir)
+
+  def phase(self, progress: Progress) -> PhasePieces:
+    """Assembles the phase that the progress says."""
+    index, first_step = progress.phase, progress.phase_step
+    settings, trainable = self.phases[index], self.trainable[index]
+    plan = make_plan(settings.config, self.train, self.profile_dir, first_step, settings.name)
+    task = make_classifier(settings, len(self.train.class_names), plan, trainable)
+    return PhasePieces(settings, plan, task, index == len(self.phases) - 1)
+
+  @property
+  def plan(self) -> Plan:
+    """Counts of the first phase."""
+    return self.phase(Progress()).plan
+
+  @property
+  def task(self) -> Task:
+    """Task of the first phase."""
+    return self.phase(Progress()).task
 
   @property
   def keys(self) -> tuple[jax.Array, jax.Array]:

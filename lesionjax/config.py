@@ -26,7 +26,7 @@ PLACE_KEYS = (
 )
 
 # Keys that runs of earlier versions lack, with the value that changes nothing.
-_LATER = {'data.classes': '', 'data.preprocess': ''}
+_LATER = {'data.classes': '', 'data.preprocess': '', 'phases': ()}
 
 _CHOICES = {
   'protocol': ('rigorous', 'published'),
@@ -147,9 +147,12 @@ def from_dict(values: Mapping[str, Any]) -> ConfigDict:
   """Returns the locked configuration that `to_dict` wrote; keys that came later are neutral."""
   config = ConfigDict(dict(values))
   for key, value in _LATER.items():
-    section, name = key.split('.')
-    if section in config and name not in config[section]:
-      config[section][name] = value
+    *sections, name = key.split('.')
+    place = config
+    for section in sections:
+      place = place.get(section, {})
+    if name not in place:
+      place[name] = value
   return config.lock()
 
 

@@ -20,8 +20,9 @@ def describe(config: ConfigDict) -> str:
     Lines of text.
   """
   pieces = Pieces.of(config)
+  task, plan = pieces.task, pieces.plan
   init_key, train_key = pieces.keys
-  state = jax.eval_shape(pieces.task.init, init_key, pieces.batch_like)
+  state = jax.eval_shape(task.init, init_key, pieces.batch_like)
   size_px, count = config.data.size_px, config.train.batch_size
   batch = {
     'image': jax.ShapeDtypeStruct((count, size_px, size_px, 3), np.uint8),

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
 
 import jax
-import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
-from lesionjax import allocator, assembly, files, inference, processes, run_directory, scoring
+from lesionjax import allocator, assembly, files, inference, processes, run_directory
 from lesionjax.assembly import Pieces
 from lesionjax.dry_run import describe
 from lesionjax.evaluating import evaluate
+from lesionjax.phase_inputs import Inputs, start_phase
 from lesionjax.training.checkpoints import Checkpoints, shapes
 from lesionjax.training.loop import init_state
 from lesionjax.training.loop import train as run_loop
-from lesionjax.training.mesh import to_host
-from lesionjax.training.progress import Progress
+from lesionjax.training.progress import Progress, next_phase
 from lesionjax.training.state import State
 from lesionjax.training.stopping import Interrupted, interrupted_by_sigterm
 from lesionjax.training.writer import Writer
@@ -69,57 +68,39 @@ def _check_held_out(pieces: Pieces) -> None:
 
 
 def _train(pieces: Pieces, run_dir: epath.Path) -> Progress:
-  """Runs the loop from where the directory's last checkpoint left it."""
+  """Runs the loop, phase after phase, from where the directory's last checkpoint left it."""
   init_key, train_key = pieces.keys
-  batches = assembly.train_batches(pieces.config, pieces.train, pieces.mesh)
-  state = init_state(pieces.task, init_key, pieces.batch_like, pieces.mesh)
-  progress = Progress()
-  with Checkpoints(run_dir) as checkpoints:
+  with Checkpoints(run_dir) as checkpoints, contextlib.closing(Inputs(pieces)) as inputs:
     step = checkpoints.last_step
+    progress = Progress() if step is None else checkpoints.progress(step)
+    phase = pieces.phase(progress)
+    state = init_state(phase.task, init_key, pieces.batch_like, pieces.mesh)
     if step is not None:
-      state = checkpoints.restore(step, state, batches)
-      progress = checkpoints.progress(step)
+      state = checkpoints.restore(step, state, inputs.images)
     elif pieces.config.init_from:
       state = _initialise_from(pieces, state)
-    writer = Writer(run_dir, resume_step=step or 0)
-    unfinished = (step or 0) < pieces.plan.total_steps and not progress.stopped_early
-    if jax.process_index() == 0 and unfinished:
-      (run_dir / 'environment.json').unlink(missing_ok=True)  # of an evaluation half way
-    try:
-      state, progress = run_loop(
-        pieces.task,
-        state,
-        batches,
-        plan=pieces.plan,
-        key=train_key,
-        mesh=pieces.mesh,
-        validate=_validator(pieces),
-        checkpoints=checkpoints,
-        writer=writer,
-        progress=progress,
-      )
-    finally:
-      writer.close()
-      batches.close()
-  return progress
-
-
-def _validator(pieces: Pieces) -> Callable[[State], dict[str, float]]:
-  predict = inference.compile_predict(pieces.task.eval_step, pieces.mesh)
-
-  def validate(state: State) -> dict[str, float]:
-    batches = assembly.eval_batches(pieces.config, pieces.validation, pieces.mesh)
-    outputs = inference.predict_batches(predict, state.weights, batches)
-    names = pieces.train.class_names
-    if not np.isfinite(outputs['logits']).all():
-      raise UserError(
-        f'Training stopped: after step {int(to_host(state.step))} the outputs on validation are '
-        'not finite; lower config.optimiser.learning_rate or set config.train.clip_norm, in '
-        'another --workdir.'
-      )
-    return scoring.validation_metrics(pieces.validation, outputs['logits'], names)
-
-  return validate
+    with contextlib.closing(Writer(run_dir, resume_step=step or 0)) as writer:
+      while True:
+        if not phase.finished(int(state.step), progress):
+          if jax.process_index() == 0:  # of an evaluation half way
+            (run_dir / 'environment.json').unlink(missing_ok=True)
+          state, progress = run_loop(
+            phase.task,
+            state,
+            inputs.batches(phase, state),
+            plan=phase.plan,
+            key=train_key,
+            mesh=pieces.mesh,
+            validate=inputs.validator(phase),
+            checkpoints=checkpoints,
+            writer=writer,
+            progress=progress,
+          )
+        if phase.is_last:
+          return progress
+        progress = next_phase(progress, int(state.step))
+        phase = pieces.phase(progress)
+        state = start_phase(phase, state, checkpoints, pieces.mesh)
 
 
 def _initialise_from(pieces: Pieces, state: State) -> State:

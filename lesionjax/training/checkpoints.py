@@ -81,7 +81,7 @@ class Checkpoints:
   def progress(self, step: int) -> Progress:
     """Returns the host's memory as saved at `step`."""
     saved: Any = self._checkpointer.metadata(step).custom_metadata
-    return Progress(**saved)
+    return Progress.from_json(saved)
 
   def restore(self, step: int, like: State, data: Any) -> State:
     """Reads the whole state and sets the data iterator.

@@ -10,7 +10,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from lesionjax.models.frozen import evaluating, frozen_calls
 from lesionjax.training import losses, tally
+from lesionjax.training.freezing import merge, split
 from lesionjax.training.state import Array, Batch, State, Task
 
 Prepare = Callable[[Array, Array | None], Array]
@@ -26,6 +28,8 @@ def make_task(
   label_smoothing: float = 0.0,
   ema_decay: float = 0.0,
   accumulate: int = 1,
+  trainable: frozenset[str] | None = None,
+  freeze_batch_stats: bool = True,
 ) -> Task:
   """Builds the task.
 
@@ -41,14 +45,27 @@ def make_task(
       (1 + step) / (10 + step), so that the first weights are soon forgotten.
     accumulate: micro-batches whose gradients are averaged before the one update of a step. Batch
       statistics are those of a micro-batch.
+    trainable: '/'-joined paths of the parameters that train; None is all. The optimiser sees only
+      these, and only these are differentiated, so the others cost no backward pass.
+    freeze_batch_stats: whether the frozen part runs in evaluation mode. False leaves its batch
+      statistics and dropout in training mode, as PyTorch's `requires_grad = False` does.
 
   Returns:
     The Task. A batch holds `image` uint8 [B, H, W, 3] and `label` int32 [B].
   """
   parts = _Classification(
-    model, num_classes, tx, schedule, prepare, label_smoothing, ema_decay, accumulate
+    model,
+    num_classes,
+    tx,
+    schedule,
+    prepare,
+    label_smoothing,
+    ema_decay,
+    accumulate,
+    trainable,
+    freeze_batch_stats,
   )
-  return Task(parts.init, parts.train_step, make_eval_step(model, prepare))
+  return Task(parts.init, parts.train_step, make_eval_step(model, prepare), parts.start)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,17 +80,23 @@ class _Classification:
   label_smoothing: float
   ema_decay: float
   accumulate: int
+  trainable: frozenset[str] | None
+  freeze_batch_stats: bool
 
   def init(self, key: Array, batch: Batch) -> State:
     """Draws the weights; of the batch only the shape of an image matters."""
     image = self.prepare(batch['image'][:1], None)
     variables = self.model.init(key, image, train=False)
-    params = variables['params']
+    step = jnp.zeros((), jnp.int32)
+    return self.start(variables['params'], variables.get('batch_stats', {}), step)
+
+  def start(self, params, batch_stats, step: Array) -> State:
+    """Begins with given weights: optimiser, average and sums are new."""
     return State(
-      step=jnp.zeros((), jnp.int32),
+      step=step,
       params=params,
-      batch_stats=variables.get('batch_stats', {}),
-      opt_state=self.tx.init(params),
+      batch_stats=batch_stats,
+      opt_state=self.tx.init(split(params, self.trainable)[0]),
       ema=jax.tree.map(jnp.copy, params) if self.ema_decay else {},
       lr_scale=jnp.ones((), jnp.float32),
       tally=tally.empty(self.num_classes),
@@ -87,9 +110,10 @@ class _Classification:
     grads, batch_stats, per_image, logits, label = gradients(
       state, image, batch['label'], dropout_key
     )
-    updates, opt_state = self.tx.update(grads, state.opt_state, state.params)
+    trained, frozen = split(state.params, self.trainable)
+    updates, opt_state = self.tx.update(grads, state.opt_state, trained)
     updates = jax.tree.map(lambda u: u * state.lr_scale, updates)
-    params = optax.apply_updates(state.params, updates)
+    trained = optax.apply_updates(trained, updates)
     metrics = {
       'loss': per_image.mean(),
       'grad_norm': optax.tree.norm(grads),
@@ -98,29 +122,37 @@ class _Classification:
     state = dataclasses.replace(
       state,
       step=state.step + 1,
-      params=params,
+      params=merge(trained, frozen),
       batch_stats=batch_stats,
       opt_state=opt_state,
-      ema=_average(state.ema, params, state.step, self.ema_decay) if self.ema_decay else state.ema,
+      ema=self._average(state.ema, trained, state.step) if self.ema_decay else state.ema,
       tally=tally.add(state.tally, per_image, logits, label),
     )
     return state, metrics
 
   def _grad(self, params, batch_stats, image, label, key):
     """Gradient of the mean loss, and (new batch statistics, loss of every image, logits)."""
+    trained, frozen = split(params, self.trainable)
+    # The frozen part is closed over, not differentiated and then masked: with no tangent of its
+    # own, it has no backward pass.
+    quiet = frozenset()
+    if self.trainable is not None and self.freeze_batch_stats:
+      variables = {'params': params, 'batch_stats': batch_stats}
+      quiet = frozen_calls(self.model, variables, image, self.trainable)
 
-    def loss_fn(params):
-      (logits, _), updates = self.model.apply(
-        {'params': params, 'batch_stats': batch_stats},
-        image,
-        train=True,
-        mutable=['batch_stats'],
-        rngs={'dropout': key},
-      )
+    def loss_fn(trained):
+      with evaluating(quiet):
+        (logits, _), updates = self.model.apply(
+          {'params': merge(trained, frozen), 'batch_stats': batch_stats},
+          image,
+          train=True,
+          mutable=['batch_stats'],
+          rngs={'dropout': key},
+        )
       per_image = losses.cross_entropy(logits, label, self.label_smoothing)
       return per_image.mean(), (updates.get('batch_stats', {}), per_image, logits)
 
-    return jax.grad(loss_fn, has_aux=True)(params)
+    return jax.grad(loss_fn, has_aux=True)(trained)
 
   def _gradients(self, state: State, image: Array, label: Array, key: Array):
     grads, aux = self._grad(state.params, state.batch_stats, image, label, key)
@@ -132,7 +164,7 @@ class _Classification:
       grads, (batch_stats, per_image, logits) = self._grad(state.params, batch_stats, *xs)
       return (jax.tree.map(jnp.add, sums, grads), batch_stats), (per_image, logits)
 
-    zeros = jax.tree.map(jnp.zeros_like, state.params)
+    zeros = jax.tree.map(jnp.zeros_like, split(state.params, self.trainable)[0])
     labels = self._micro_batches(label)
     xs = (self._micro_batches(image), labels, jax.random.split(key, self.accumulate))
     (sums, batch_stats), (per_image, logits) = jax.lax.scan(body, (zeros, state.batch_stats), xs)
@@ -144,6 +176,12 @@ class _Classification:
     # Image i goes to micro-batch i % accumulate: every device keeps the images it holds.
     return jnp.moveaxis(array.reshape(-1, self.accumulate, *array.shape[1:]), 1, 0)
 
+  def _average(self, ema, trained, step):
+    # What is frozen equals its average since the phase began.
+    old, frozen = split(ema, self.trainable)
+    decay = jnp.minimum(self.ema_decay, (1.0 + step) / (10.0 + step))
+    return merge(jax.tree.map(lambda e, p: e + (1.0 - decay) * (p - e), old, trained), frozen)
+
 
 def make_eval_step(model: Any, prepare: Prepare) -> Callable[[Any, Batch], dict[str, Array]]:
   """Builds (weights, batch) -> logits [B, K] and pre_logits [B, D], both float32."""
@@ -153,8 +191,3 @@ def make_eval_step(model: Any, prepare: Prepare) -> Callable[[Any, Batch], dict[
     return {'logits': logits, 'pre_logits': features['pre_logits'].astype(jnp.float32)}
 
   return eval_step
-
-
-def _average(ema, params, step, decay):
-  decay = jnp.minimum(decay, (1.0 + step) / (10.0 + step))
-  return jax.tree.map(lambda e, p: e + (1.0 - decay) * (p - e), ema, params)

@@ -25,16 +25,22 @@ from lesionjax.training.writer import ProgressLine, Writer
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-  """How long a run is and when it speaks, saves and stops; all counts are optimiser steps."""
+  """How long a phase is and when it speaks, saves and stops; all counts are optimiser steps.
+
+  Steps are counted over the whole run, and a phase is whole epochs, so the first step of one phase
+  follows the last of the one before, wherever patience ended that.
+  """
 
   steps_per_epoch: int
-  total_steps: int
+  total_steps: int  # the phase ends when the run has made so many
   batch_size: int
   log_every_steps: int
   checkpoint_every_steps: int  # 0 = at the end of every epoch only
   rules: Rules
   class_names: tuple[str, ...]
   profile_dir: str = ''  # where a trace of a few steps goes; '' = no trace
+  first_step: int = 0  # steps before the phase
+  phase: str = ''  # its name; '' = the run has only one
 
 
 def init_state(task: Task, key: Array, batch: dict[str, Any], mesh: Mesh) -> State:
@@ -56,7 +62,7 @@ def train(
   writer: Writer,
   progress: Progress,
 ) -> tuple[State, Progress]:
-  """Trains until the last step, until patience runs out, or until asked to stop.
+  """Trains one phase: until its last step, until patience runs out, or until asked to stop.
 
   Every random number of a step comes from `fold_in(key, step)`, so nothing random is carried from
   one step to the next and a resumed run repeats exactly.
@@ -86,7 +92,8 @@ def train(
 
   step_fn = jax.jit(step_fn, donate_argnums=0, out_shardings=mesh.replicated)
   step = start = int(state.step)
-  line = ProgressLine(plan.total_steps, plan.batch_size, start)
+  writer.phase = plan.phase
+  line = ProgressLine(plan.total_steps, plan.batch_size, start, plan.phase)
   clock = Clock(start)
   trace = Trace(plan.profile_dir, first=min(3, plan.total_steps - start - 1))
   pending: list[tuple[int, dict[str, Array]]] = []

@@ -17,22 +17,26 @@ class Progress:
   Attributes:
     epoch: epochs finished.
     phase: index of the training phase.
+    phase_step: optimiser steps made before it.
     best_metric: value of the selection metric at the best epoch; None before the first.
     best_step: its step.
     improvements: how often a new best was found; ranks the checkpoints.
-    epochs_without_better: since the best epoch, for early stopping.
-    lowest_loss: lowest validation loss, for the plateau schedule.
+    phase_best: best value of the selection metric within the phase; None before its first epoch.
+    epochs_without_better: since the phase's best epoch, for early stopping.
+    lowest_loss: lowest validation loss of the phase, for the plateau schedule.
     epochs_on_plateau: since the lowest loss or the last reduction.
-    plateau_scale: product of the reductions so far.
-    stopped_early: whether patience ran out.
-    train_wall_s: seconds spent training, over all starts.
+    plateau_scale: product of the phase's reductions so far.
+    stopped_early: whether patience ran out in this phase.
+    train_wall_s: seconds spent training, over all starts and phases.
   """
 
   epoch: int = 0
   phase: int = 0
+  phase_step: int = 0
   best_metric: float | None = None
   best_step: int = 0
   improvements: int = 0
+  phase_best: float | None = None
   epochs_without_better: int = 0
   lowest_loss: float | None = None
   epochs_on_plateau: int = 0
@@ -43,6 +47,11 @@ class Progress:
   def to_json(self) -> dict[str, Any]:
     """Returns plain JSON types."""
     return dataclasses.asdict(self)
+
+  @classmethod
+  def from_json(cls, values: dict[str, Any]) -> Progress:
+    """Reads what `to_json` wrote, now or before there were phases."""
+    return cls(**{'phase_best': values['best_metric'], **values})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,9 +92,11 @@ def after_epoch(
   sign = -1.0 if rules.metric in _LOWER_IS_BETTER else 1.0
   best = progress.best_metric
   better = best is None or _is_better(sign * value, sign * best)
+  best_here = progress.phase_best
+  better_here = best_here is None or _is_better(sign * value, sign * best_here)
   lowest = progress.lowest_loss
   lower = lowest is None or _is_better(-loss, -lowest)
-  waited = 0 if better else progress.epochs_without_better + 1
+  waited = 0 if better_here else progress.epochs_without_better + 1
   flat = 0 if lower else progress.epochs_on_plateau + 1
   scale = progress.plateau_scale
   if rules.plateau_epochs and flat >= rules.plateau_epochs:
@@ -97,11 +108,27 @@ def after_epoch(
     best_metric=value if better else best,
     best_step=step if better else progress.best_step,
     improvements=progress.improvements + better,
+    phase_best=value if better_here else best_here,
     epochs_without_better=waited,
     lowest_loss=loss if lower else lowest,
     epochs_on_plateau=flat,
     plateau_scale=scale,
     stopped_early=bool(rules.patience_epochs) and waited >= rules.patience_epochs,
+  )
+
+
+def next_phase(progress: Progress, step: int) -> Progress:
+  """Returns the progress at the start of the next phase: its patience and plateau begin anew."""
+  return dataclasses.replace(
+    progress,
+    phase=progress.phase + 1,
+    phase_step=step,
+    phase_best=None,
+    epochs_without_better=0,
+    lowest_loss=None,
+    epochs_on_plateau=0,
+    plateau_scale=1.0,
+    stopped_early=False,
   )
 
 

@@ -42,15 +42,17 @@ class State:
 
 
 class Task(NamedTuple):
-  """Three pure functions that know nothing of files, devices or loops.
+  """Four pure functions that know nothing of files, devices or loops.
 
   Attributes:
     init: (key, batch) -> State.
     train_step: (state, batch, key) -> (state, metrics); metrics are float32 scalars, among them
       `loss`, `grad_norm` and `learning_rate`.
     eval_step: (weights, batch) -> outputs of every image, each of leading length B.
+    start: (params, batch_stats, step) -> State that begins a phase with these weights.
   """
 
   init: Callable[[Array, Batch], State]
   train_step: Callable[[State, Batch, Array], tuple[State, dict[str, Array]]]
   eval_step: Callable[[PyTree, Batch], dict[str, Array]]
+  start: Callable[[PyTree, PyTree, Array], State]

@@ -27,6 +27,7 @@ class Writer:
     self._path = epath.Path(run_dir) / 'metrics.jsonl'
     self._active = jax.process_index() == 0
     self._pending: list[str] = []
+    self.phase = ''  # name of the phase that records belong to; '' = the run has only one
     self._board: Any = None
     if not self._active:
       return
@@ -51,7 +52,10 @@ class Writer:
     if not self._active:
       return
     clean = {k: v if math.isfinite(v) else None for k, v in values.items()}
-    self._pending.append(json.dumps({'kind': kind, 'step': step, 'epoch': epoch, **clean}))
+    head = {'kind': kind, 'step': step, 'epoch': epoch}
+    if self.phase:
+      head['phase'] = self.phase
+    self._pending.append(json.dumps({**head, **clean}))
     if self._board:
       for name, value in values.items():
         self._board.add_scalar(f'{kind}/{name}', value, step)
@@ -82,8 +86,9 @@ def _step_of(line: str) -> float:
 class ProgressLine:
   """One line that says how far, how fast and how long to go."""
 
-  def __init__(self, total_steps: int, batch_size: int, start_step: int):
-    """Starts the clock at `start_step`."""
+  def __init__(self, total_steps: int, batch_size: int, start_step: int, phase: str = ''):
+    """Starts the clock at `start_step`; `phase` goes before the numbers."""
+    self._label = f'{phase}: ' if phase else ''
     self._total, self._batch = total_steps, batch_size
     self._start, self._begin = start_step, time.perf_counter()
     self._printed = 0.0
@@ -96,7 +101,7 @@ class ProgressLine:
     rate = (step - self._start) / max(now - self._begin, 1e-9)
     left_s = (self._total - step) / max(rate, 1e-9)
     line = (
-      f'step {step}/{self._total}  epoch {epoch:.1f}  loss {loss:.3f}  '
+      f'{self._label}step {step}/{self._total}  epoch {epoch:.1f}  loss {loss:.3f}  '
       f'{rate * self._batch:.0f} images/s  {_clock(left_s)} left'
     )
     if not self._active:

@@ -1,0 +1,67 @@
+"""Named parts of the classifiers: what `last_block` means, and the head by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from data_builders.errors import UserError
+
+HEAD = ('head/.*',)
+
+# Class of the module -> patterns of the parameters between the last reduction of the map and the
+# head, as regular expressions over whole '/'-joined paths.
+LAST_BLOCK: Mapping[str, Callable[[Any], tuple[str, ...]]] = MappingProxyType(
+  {
+    # The convolutions of the last width and the dense layer on the flattened map.
+    'CNN': lambda model: (rf'block{len(model.widths)}_.*', 'dense/.*'),
+    # torchvision's `layer4`.
+    'ResNet': lambda model: (rf'stage{len(model.depths)}_.*',),
+  }
+)
+
+
+def last_block(model: nn.Module) -> tuple[str, ...]:
+  """Returns the patterns of a network's last block, its head aside.
+
+  Raises:
+    UserError: when `LAST_BLOCK` does not know the network.
+  """
+  name = type(model).__name__
+  if name not in LAST_BLOCK:
+    raise UserError(
+      f"trainable='last_block' is not defined for {name}, only for {', '.join(LAST_BLOCK)}: give "
+      'regular expressions over the paths of its parameters, which --dry_run lists.'
+    )
+  return LAST_BLOCK[name](model)
+
+
+class Head(nn.Module):
+  """What a classifier does with its pre-logits, under the same names of parameters.
+
+  Attributes:
+    num_classes: number of logits K.
+    dropout: share of pre-logits dropped in training.
+  """
+
+  num_classes: int
+  dropout: float = 0.0
+
+  @nn.compact
+  def __call__(
+    self, pre_logits: jax.Array, train: bool = False
+  ) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Classifies features [B, D]; returns logits float32 [B, K] and {'pre_logits'}."""
+    x = nn.Dropout(self.dropout, deterministic=not train)(pre_logits.astype(jnp.float32))
+    logits = nn.Dense(self.num_classes, dtype=jnp.float32, name='head')(x)
+    return logits, {'pre_logits': pre_logits}
+
+
+def head_of(model: Any) -> Head:
+  """Returns the head of a classifier; it takes the classifier's variables."""
+  return Head(model.num_classes, model.dropout)
