@@ -34,6 +34,9 @@ def get_config() -> ConfigDict:
   data.manual_dir = ''  # where downloaded archives lie; with it a missing data set is built first
   data.size_px = 64  # side of the square that the network sees
   data.sampling = 'uniform'  # 'uniform', 'balanced' (every class alike) or 'sqrt' (in between)
+  # 'stream' decodes every image when its turn comes, 'ram' once, 'device' once and keeps all of
+  # them on every accelerator, where a step picks its batch; the numbers do not depend on it.
+  data.input = 'stream'
   data.num_threads = 0  # decoding threads of a process; 0 = one a core
   data.train_split = 'train'
   data.validation_split = 'validation'

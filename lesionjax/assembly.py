@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
 from lesionjax import config as config_lib
+from lesionjax.data import memory
 from lesionjax.data.augment import augment, normalise
 from lesionjax.data.datasets import names_of, open_split, provenance
 from lesionjax.data.features import feature_stream
@@ -64,8 +65,25 @@ def describe_data(config: ConfigDict, name: str = '') -> dict[str, Any]:
   )
 
 
-def train_batches(config: ConfigDict, split: Split, mesh: Mesh) -> Any:
-  """Returns the endless, resumable iterator of training batches on the devices."""
+def decoded(config: ConfigDict, split: Split) -> np.ndarray | None:
+  """Returns all images of a split where `config.data.input` keeps them in memory, else None."""
+  if config.data.input == 'stream':
+    return None
+  return memory.decode_all(split, config.data.size_px, config.data.num_threads or None)
+
+
+def train_batches(
+  config: ConfigDict, split: Split, mesh: Mesh, pixels: np.ndarray | None = None
+) -> Any:
+  """Returns the endless, resumable iterator of training batches on the devices.
+
+  Args:
+    config: of the run.
+    split: what it trains on.
+    mesh: where the batches go.
+    pixels: from `decoded`.
+  """
+  on_device = config.data.input == 'device'
   dataset = train_stream(
     split,
     config.train.batch_size,
@@ -73,10 +91,19 @@ def train_batches(config: ConfigDict, split: Split, mesh: Mesh) -> Any:
     config.seed,
     config.data.sampling,
     **_share(config),
+    pixels=pixels,
+    images=not on_device,
   )
-  # The row number stays on the host: it has 64 bits and the step does not need it.
-  dataset = dataset.map(lambda batch: {key: batch[key] for key in ('image', 'label')})
-  return iter(to_device(dataset, mesh.batch))
+  if not on_device:
+    # The row number stays on the host: it has 64 bits and the step does not need it.
+    dataset = dataset.map(lambda batch: {key: batch[key] for key in ('image', 'label')})
+    return iter(to_device(dataset, mesh.batch))
+  assert pixels is not None
+  resident = memory.place(pixels, mesh.replicated)
+  dataset = dataset.map(
+    lambda batch: {'index': batch['index'].astype(np.int32), 'label': batch['label']}
+  )
+  return iter(to_device(dataset, mesh.batch).map(lambda batch: {**batch, 'resident': resident}))
 
 
 def feature_batches(config: ConfigDict, features: Any, labels: np.ndarray, mesh: Mesh) -> Any:
@@ -94,13 +121,16 @@ def feature_batches(config: ConfigDict, features: Any, labels: np.ndarray, mesh:
   return iter(to_device(dataset, mesh.batch))
 
 
-def eval_batches(config: ConfigDict, split: Split, mesh: Mesh) -> Any:
+def eval_batches(
+  config: ConfigDict, split: Split, mesh: Mesh, pixels: np.ndarray | None = None
+) -> Any:
   """Returns the iterator over every image of a split once, on the devices."""
   dataset = eval_stream(
     split,
     config.evaluate.batch_size,
     config.data.size_px,
     **_share(config),
+    pixels=pixels,
   )
   dataset = dataset.map(lambda batch: {key: batch[key] for key in ('image', 'valid')})
   return iter(to_device(dataset, mesh.batch))
@@ -201,6 +231,11 @@ def make_classifier(
 
   model = make_model(config, num_classes)
   whole = task_of(model, make_prepare(config))
+  if config.data.input == 'device':
+    step = whole.train_step
+    whole = whole._replace(
+      train_step=lambda state, batch, key: step(state, memory.gather(batch), key)
+    )
   if not phase.cache_features:
     return whole
   return on_features(whole, task_of(head_of(model), lambda features, key: features))

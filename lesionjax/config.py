@@ -20,17 +20,19 @@ PLACE_KEYS = (
   'data.data_dir',
   'data.manual_dir',
   'data.num_threads',
+  'data.input',
   'num_devices',
   'log.every_steps',
   'checkpoint.every_steps',
 )
 
 # Keys that runs of earlier versions lack, with the value that changes nothing.
-_LATER = {'data.classes': '', 'data.preprocess': '', 'phases': ()}
+_LATER = {'data.classes': '', 'data.preprocess': '', 'data.input': 'stream', 'phases': ()}
 
 _CHOICES = {
   'protocol': ('rigorous', 'published'),
   'data.sampling': ('uniform', 'balanced', 'sqrt'),
+  'data.input': ('stream', 'ram', 'device'),
   'model.dtype': ('float32', 'bfloat16'),
   'optimiser.name': ('adamw', 'adam', 'sgd'),
   'schedule.name': ('constant', 'step', 'cosine', 'one_cycle', 'plateau'),

@@ -48,7 +48,9 @@ class Inputs:
   def __init__(self, pieces: Pieces):
     """Opens the images; `images` is the iterator that a checkpoint sets to its position."""
     self._pieces = pieces
-    self.images = assembly.train_batches(pieces.config, pieces.train, pieces.mesh)
+    pixels = assembly.decoded(pieces.config, pieces.train)
+    self._validation_pixels = assembly.decoded(pieces.config, pieces.validation)
+    self.images = assembly.train_batches(pieces.config, pieces.train, pieces.mesh, pixels)
     self._current = self.images
     self._validation: np.ndarray | None = None  # its features, in a phase that stores them
 
@@ -106,7 +108,9 @@ class Inputs:
       batches = (
         iter([stored])
         if stored
-        else assembly.eval_batches(pieces.config, pieces.validation, pieces.mesh)
+        else assembly.eval_batches(
+          pieces.config, pieces.validation, pieces.mesh, self._validation_pixels
+        )
       )
       outputs = inference.predict_batches(predict, state.weights, batches)
       if not np.isfinite(outputs['logits']).all():

@@ -28,6 +28,8 @@ def train_stream(
   process_index: int = 0,
   process_count: int = 1,
   num_threads: int | None = None,
+  pixels: np.ndarray | None = None,
+  images: bool = True,
 ) -> grain.IterDataset:
   """Endless batches whose order is a pure function of (labels, seed, sampling).
 
@@ -44,13 +46,17 @@ def train_stream(
     process_index: p.
     process_count: P; must divide B.
     num_threads: that read and decode, one batch each; None is one per core, 0 is none.
+    pixels: all images, decoded by `memory.decode_all`; None decodes each when its turn comes.
+    images: whether batches hold images; without, who has them elsewhere picks them by `index`.
 
   Returns:
     Iterates over {'image': uint8 [b, S, S, 3], 'label': int32 [b], 'index': int64 [b]} with
     b = B / P; `index` is the record's row in `split`.
   """
   order = Order(split.labels, seed, sampling)
-  source = _Batches(split, size_px, batch_size, process_index, process_count, _ENDLESS, order)
+  source = _Batches(
+    split, size_px, batch_size, process_index, process_count, _ENDLESS, order, pixels, images
+  )
   return _threaded(source, num_threads)
 
 
@@ -62,6 +68,7 @@ def eval_stream(
   process_index: int = 0,
   process_count: int = 1,
   num_threads: int | None = None,
+  pixels: np.ndarray | None = None,
 ) -> grain.IterDataset:
   """Every record exactly once, in order; the last batch is padded.
 
@@ -72,13 +79,14 @@ def eval_stream(
     process_index: of this process; it gets the same rows of each batch as in `train_stream`.
     process_count: must divide `batch_size`.
     num_threads: as in `train_stream`.
+    pixels: as in `train_stream`.
 
   Returns:
     Iterates over the keys of `train_stream` and 'valid' bool [b]. Padding rows have valid False,
     a black image, label 0 and index -1.
   """
   batches = -(-len(split) // batch_size)
-  source = _Batches(split, size_px, batch_size, process_index, process_count, batches, None)
+  source = _Batches(split, size_px, batch_size, process_index, process_count, batches, None, pixels)
   return _threaded(source, num_threads)
 
 
@@ -122,6 +130,8 @@ class _Batches:
     process_count: int,
     length: int,
     order: Order | None,
+    pixels: np.ndarray | None = None,
+    images: bool = True,
   ):
     if batch_size <= 0 or batch_size % process_count:
       raise UserError(
@@ -135,6 +145,8 @@ class _Batches:
     self._offset = process_index * self._local_size
     self._length = length
     self._order = order
+    self._pixels = pixels
+    self._images = images
 
   def __len__(self) -> int:
     return self._length
@@ -147,12 +159,20 @@ class _Batches:
     else:
       rows = np.array([self._order(p) for p in positions], np.int64)
     valid = rows >= 0
+    label = np.where(valid, self._split.labels[rows], 0).astype(np.int32)
+    batch = {'label': label, 'index': rows}
+    if self._images:
+      batch['image'] = self._read(rows, valid)
+    return batch if self._order is not None else {**batch, 'valid': valid}
+
+  def _read(self, rows: np.ndarray, valid: np.ndarray) -> np.ndarray:
     image = np.zeros((len(rows), self._size_px, self._size_px, 3), np.uint8)
+    if self._pixels is not None:
+      image[valid] = self._pixels[rows[valid]]
+      return image
     for at in np.flatnonzero(valid):
       image[at] = self._split.decode(rows[at], self._size_px)
-    label = np.where(valid, self._split.labels[rows], 0).astype(np.int32)
-    batch = {'image': image, 'label': label, 'index': rows}
-    return batch if self._order is not None else {**batch, 'valid': valid}
+    return image
 
 
 def _threaded(source: _Batches, num_threads: int | None) -> grain.IterDataset:
