@@ -1,11 +1,12 @@
 """Encoded JPEGs to augmented, normalised batches: `python -m benchmarks.input_pipeline`.
 
 Ours: ArrayRecord -> Grain threads decode and resize -> one jitted warp, colour jitter and
-normalisation on the device. The peer: torch's DataLoader with two worker processes doing the same
-with OpenCV from the same records. Both run in turn; each round first drains what was prefetched
+normalisation on the device; `ram` and `device` are the input modes that decode once, before the
+clock starts, as from the second epoch on. The peer: torch's DataLoader with two worker processes
+doing the same with OpenCV from the same records. Both run in turn; each round first drains what was prefetched
 while the other side ran. The headline's peer decodes JPEGs as ours does; `peer_full_decode` is the
 same peer with a full decode and INTER_AREA. Prints one JSON line; `ratio` is the peer's time over
-ours.
+ours, `ratio_ram` and `ratio_device` that over the other modes.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import jax
 import numpy as np
 
 from benchmarks import common, input_images, input_peer, peers
+from lesionjax.data import memory
 from lesionjax.data.augment import AugmentOptions, augment, normalise
 from lesionjax.data.datasets import open_split
 from lesionjax.data.stream import to_device, train_stream
@@ -41,19 +43,33 @@ OPTIONS = AugmentOptions(
 _DRAINED = 6  # batches: more than either side prefetches
 
 
-def our_batches(data_dir: str, size_px: int, batch_size: int) -> Iterator[jax.Array]:
+def our_batches(
+  data_dir: str, size_px: int, batch_size: int, mode: str = 'stream'
+) -> Iterator[jax.Array]:
   """Endless normalised batches, float32 [B, S, S, 3], one step dispatched ahead."""
   split = open_split('dermoscopic_jpegs', 'train', data_dir)
-  dataset = train_stream(split, batch_size, size_px, seed=0)
   sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+  pixels = None if mode == 'stream' else memory.decode_all(split, size_px)
+  resident = {}
+  if mode == 'device':
+    assert pixels is not None
+    resident = {'resident': memory.place(pixels, sharding)}
+  dataset = train_stream(split, batch_size, size_px, seed=0, pixels=pixels, images=not resident)
 
   @jax.jit
-  def prepare(image: jax.Array, key: jax.Array) -> jax.Array:
+  def prepare(batch: dict[str, jax.Array], key: jax.Array) -> jax.Array:
+    image = memory.gather(batch)['image'] if resident else batch['image']
     return normalise(augment(image, key, OPTIONS), (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 
+  def needed(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    if resident:
+      return {'index': batch['index'].astype(np.int32)}
+    return {'image': batch['image']}
+
+  dataset = dataset.map(needed)
   key = jax.random.key(0)
   for step, batch in enumerate(iter(to_device(dataset, sharding))):
-    yield prepare(batch['image'], jax.random.fold_in(key, step))
+    yield prepare({**batch, **resident}, jax.random.fold_in(key, step))
 
 
 def timer(batches: Iterator[Any], count: int, images: int) -> Callable[[], float]:
@@ -87,7 +103,10 @@ def measure(options: argparse.Namespace, data_dir: str) -> dict[str, Any]:
   )
   builder.download_and_prepare()
   sizes = [len(open_split(builder.name, 'train', data_dir).encoded(i)) for i in range(64)]
-  sides = {'ours': our_batches(data_dir, options.size, options.batch)}
+  sides = {
+    name: our_batches(data_dir, options.size, options.batch, mode)
+    for name, mode in (('ours', 'stream'), ('ram', 'ram'), ('device', 'device'))
+  }
   for name, reduced in (('peer', True), ('peer_full_decode', False)):
     sides[name] = input_peer.batches(
       data_dir, options.size, options.batch, OPTIONS, workers=options.workers, reduced=reduced
@@ -99,7 +118,8 @@ def measure(options: argparse.Namespace, data_dir: str) -> dict[str, Any]:
   for _ in range(options.rounds):
     for name, run in timers.items():
       rounds[name].append(run())
-  full = statistics.median(rounds['peer_full_decode'])
+  medians = {name: statistics.median(times) for name, times in rounds.items()}
+  full = medians['peer_full_decode']
   result = common.summary(rounds['ours'], rounds['peer'])
   return {
     'benchmark': 'input_pipeline',
@@ -107,6 +127,8 @@ def measure(options: argparse.Namespace, data_dir: str) -> dict[str, Any]:
     'unit': 's per 1000 images',
     'peer_full_decode': round(full, 6),
     'ratio_full_decode': round(full / result['ours'], 3),
+    **{f'ours_{mode}': round(medians[mode], 6) for mode in ('ram', 'device')},
+    **{f'ratio_{mode}': round(medians['peer'] / medians[mode], 3) for mode in ('ram', 'device')},
     'size': options.size,
     'batch': options.batch,
     'workers': options.workers,

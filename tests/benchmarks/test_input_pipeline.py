@@ -30,11 +30,14 @@ def test_records_are_jpegs_of_the_size_it_says_and_ours_runs(tmp_path):
   ).download_and_prepare()
   split = open_split('dermoscopic_jpegs', 'train', str(tmp_path))
   assert jpeg_size(split.encoded(0)) == (450, 600)
-  batches = input_pipeline.our_batches(str(tmp_path), 32, 4)
-  batch = np.asarray(next(batches))
-  batches.close()
-  assert batch.shape == (4, 32, 32, 3)
-  assert -2 <= batch.min() < batch.max() <= 2
+  shown = {}
+  for mode in ('stream', 'ram', 'device'):
+    batches = input_pipeline.our_batches(str(tmp_path), 32, 4, mode)
+    shown[mode] = batch = np.asarray(next(batches))
+    batches.close()
+    assert batch.shape == (4, 32, 32, 3)
+    assert -2 <= batch.min() < batch.max() <= 2
+    np.testing.assert_allclose(batch, shown['stream'], atol=1e-5)
 
 
 class Fixed:
