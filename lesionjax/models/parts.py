@@ -52,6 +52,9 @@ def last_block(model: nn.Module) -> tuple[str, ...]:
 class Head(nn.Module):
   """What a classifier does with its pre-logits, under the same names of parameters.
 
+  Its dropout draws what that of the classifier would, unless the backbone has an unnamed one too
+  (VGG16), which takes the number that the key is folded with.
+
   Attributes:
     num_classes: number of logits K.
     dropout: share of pre-logits dropped in training.
