@@ -41,9 +41,9 @@ class Tiny(nn.Module):
   def __call__(self, image, train=False):
     x = image.reshape(len(image), -1)
     for block in ('block1', 'block2'):
+      x = nn.Dropout(self.dropout, deterministic=not train, name=f'{block}_dropout')(x)
       x = nn.Dense(6, name=f'{block}_dense')(x)
       x = nn.relu(BatchNorm(name=f'{block}_norm')(x, train))
-      x = nn.Dropout(self.dropout, deterministic=not train, name=f'{block}_dropout')(x)
     features = {'pre_logits': x}
     x = nn.Dropout(self.dropout, deterministic=not train)(x)
     return nn.Dense(self.num_classes, name='head')(x), features
