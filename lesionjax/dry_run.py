@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from lesionjax.assembly import Pieces
+from lesionjax.assembly import Pieces, make_classifier
 from lesionjax.training.checkpoints import shapes
+from lesionjax.training.freezing import split
 
 
 def describe(config: ConfigDict) -> str:
@@ -20,9 +24,8 @@ def describe(config: ConfigDict) -> str:
     Lines of text.
   """
   pieces = Pieces.of(config)
-  task, plan = pieces.task, pieces.plan
-  init_key, train_key = pieces.keys
-  state = jax.eval_shape(task.init, init_key, pieces.batch_like)
+  init_key, _ = pieces.keys
+  state = jax.eval_shape(pieces.task.init, init_key, pieces.batch_like)
   size_px, count = config.data.size_px, config.train.batch_size
   batch = {
     'image': jax.ShapeDtypeStruct((count, size_px, size_px, 3), np.uint8),
@@ -33,18 +36,44 @@ def describe(config: ConfigDict) -> str:
     lines.append(f'{name:<60} {shape!s:>20} {int(np.prod(shape)):>12,}')
   total = sum(leaf.size for leaf in jax.tree.leaves(state.params))
   stats = sum(leaf.size for leaf in jax.tree.leaves(state.batch_stats))
-  compiled = jax.jit(pieces.task.train_step, donate_argnums=0).lower(state, batch, train_key)
-  memory = compiled.compile().memory_analysis()
-  plan = pieces.plan
+  memory = _memory_of_largest_step(pieces, batch)
   lines += [
     f'model {config.model.name}: {total:,} parameters, {stats:,} batch statistics',
     f'batch: image uint8 {batch["image"].shape}, label int32 {batch["label"].shape}, over '
     f'{pieces.mesh.num_devices} {jax.default_backend()} device(s)',
     f'data: {pieces.train.name}: {len(pieces.train)} training and {len(pieces.validation)} '
     f'validation images, {len(pieces.train.class_names)} classes',
-    f'steps: {plan.total_steps} = {config.train.epochs} epochs x {plan.steps_per_epoch}',
+    *_steps(pieces, total, state.params),
   ]
   if memory is not None:
     megabytes = (memory.argument_size_in_bytes + memory.temp_size_in_bytes) / 2**20
     lines.append(f'memory of a step on one device holding the whole batch: {megabytes:,.0f} MiB')
   return '\n'.join(lines)
+
+
+def _steps(pieces: Pieces, total: int, params: Any) -> list[str]:
+  """One line a phase: how long it is and how much of the network it trains."""
+  per_epoch, lines = pieces.plan.steps_per_epoch, []
+  for phase, trainable in zip(pieces.phases, pieces.trainable, strict=True):
+    epochs = phase.config.train.epochs
+    line = f'steps: {per_epoch * epochs} = {epochs} epochs x {per_epoch}'
+    if phase.name:
+      part, _ = split(params, trainable)
+      count = sum(leaf.size for leaf in jax.tree.leaves(part))
+      stored = ', on stored features' if phase.cache_features else ''
+      line = f'phase {phase.name}: {line}, {count:,} of {total:,} parameters train{stored}'
+    lines.append(line)
+  return lines
+
+
+def _memory_of_largest_step(pieces: Pieces, batch: dict[str, Any]) -> Any:
+  """Of the phase that trains most, on images."""
+  sizes = [np.inf if paths is None else len(paths) for paths in pieces.trainable]
+  index = int(np.argmax(sizes))
+  settings = dataclasses.replace(pieces.phases[index], cache_features=False)
+  num_classes = len(pieces.train.class_names)
+  task = make_classifier(settings, num_classes, pieces.plan, pieces.trainable[index])
+  init_key, train_key = pieces.keys
+  state = jax.eval_shape(task.init, init_key, pieces.batch_like)
+  compiled = jax.jit(task.train_step, donate_argnums=0).lower(state, batch, train_key).compile()
+  return compiled.memory_analysis()

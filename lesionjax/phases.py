@@ -168,7 +168,7 @@ def trainable_paths(phase: Phase, model: Any) -> frozenset[str] | None:
       cannot be cached.
   """
   if phase.trainable == 'all' and not phase.frozen and not phase.cache_features:
-    return None
+    return _nothing_frozen(phase)
   size_px = phase.config.data.size_px
   image = jax.ShapeDtypeStruct((1, size_px, size_px, 3), jnp.float32)
   variables = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), image)
@@ -184,7 +184,17 @@ def trainable_paths(phase: Phase, model: Any) -> frozenset[str] | None:
   found = freezing.select(paths, patterns, phase.frozen, phase.key)
   if phase.cache_features:
     _check_cacheable(phase, found)
-  return None if len(found) == len(paths) else found
+  if len(found) < len(paths):
+    return found
+  return _nothing_frozen(phase)
+
+
+def _nothing_frozen(phase: Phase) -> None:
+  if not phase.freeze_batch_stats:
+    raise UserError(
+      f'{phase.key}.freeze_batch_stats=False has no effect where every parameter trains: leave it '
+      'out, or freeze a part with trainable.'
+    )
 
 
 def _check_cacheable(phase: Phase, trainable: frozenset[str]) -> None:

@@ -10,6 +10,7 @@ from data_builders.errors import UserError
 from lesionjax import assembly, experiment, phase_inputs
 from lesionjax import config as config_lib
 from lesionjax.assembly import Pieces
+from lesionjax.dry_run import describe
 from lesionjax.phases import phases_of
 from lesionjax.training import classify
 from lesionjax.training.checkpoints import Checkpoints
@@ -203,6 +204,7 @@ def test_phases_survive_the_file(config):
     (({'cache_features': True},), r"'block1_conv1/kernel' of its features is trainable"),
     (({**HEAD, 'augment': {}},), r'at random \(flip_horizontal, rotation_deg, noise_std\)'),
     (({**HEAD, 'freeze_batch_stats': False},), 'does not go with freeze_batch_stats=False'),
+    (({'freeze_batch_stats': False},), 'has no effect where every parameter trains'),
     (('head',), r"phases\[0\]='head' must be a dictionary"),
   ],
 )
@@ -228,3 +230,10 @@ def test_features_go_on_where_images_stopped(config):
   np.testing.assert_array_equal(next(images)['label'], next(stored)['label'])
   images.close()
   stored.close()
+
+
+def test_a_dry_run_tells_what_every_phase_trains(config):
+  text = describe(config)
+  head = 16 * 8 + 8  # dense features x classes and biases
+  assert f'phase head: steps: 8 = 2 epochs x 4, {head} of ' in text
+  assert 'parameters train, on stored features\nphase all: steps: 4 = 1 epochs x 4, ' in text

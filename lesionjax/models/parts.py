@@ -14,14 +14,22 @@ from data_builders.errors import UserError
 
 HEAD = ('head/.*',)
 
-# Class of the module -> patterns of the parameters between the last reduction of the map and the
-# head, as regular expressions over whole '/'-joined paths.
+# Class of the module -> patterns of the parameters of its last stage, up to the head, as regular
+# expressions over whole '/'-joined paths.
 LAST_BLOCK: Mapping[str, Callable[[Any], tuple[str, ...]]] = MappingProxyType(
   {
     # The convolutions of the last width and the dense layer on the flattened map.
     'CNN': lambda model: (rf'block{len(model.widths)}_.*', 'dense/.*'),
     # torchvision's `layer4`.
     'ResNet': lambda model: (rf'stage{len(model.depths)}_.*',),
+    # The last of the seven stages and the 1x1 convolution behind it.
+    'EfficientNet': lambda model: ('stage7_.*', 'top_(conv|norm)/.*'),
+    # The last dense block, without the transition before it, and the norm behind it.
+    'DenseNet': lambda model: (rf'block{len(model.depths)}_.*', 'top_norm/.*'),
+    # The last three convolutions, and the dense layers where the model has them.
+    'VGG16': lambda model: ('stage5/.*', *(('dense[12]/.*',) if model.top == 'dense' else ())),
+    # The last transformer block and the norm behind it.
+    'ViT': lambda model: (f'block{model.depth}/.*', 'top_norm/.*'),
   }
 )
 
@@ -43,6 +51,9 @@ def last_block(model: nn.Module) -> tuple[str, ...]:
 
 class Head(nn.Module):
   """What a classifier does with its pre-logits, under the same names of parameters.
+
+  Its dropout draws what that of the classifier would, unless the backbone has an unnamed one too
+  (VGG16), which takes the number that the key is folded with.
 
   Attributes:
     num_classes: number of logits K.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from data_builders.errors import UserError
-from lesionjax.models import build_model
+from lesionjax.models import MODELS, build_model, parts
 from lesionjax.models.frozen import evaluating, frozen_calls
 from lesionjax.training import freezing
 from lesionjax.training.checkpoints import shapes
@@ -92,10 +92,8 @@ def test_a_frozen_part_is_as_in_evaluation():
   np.testing.assert_array_equal(logits, model.apply(variables, x)[0])
 
 
-def test_last_block_of_every_model_is_known_and_matches():
-  from lesionjax.models import MODELS, parts
-
-  for name in MODELS:
+def test_the_last_block_of_every_model_is_known_and_matches():
+  for name in {spec.constructor: name for name, spec in MODELS.items()}.values():
     model = build_model(name, 2)
     image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
     variables = jax.eval_shape(model.init, jax.random.key(0), image)
@@ -104,3 +102,14 @@ def test_last_block_of_every_model_is_known_and_matches():
     assert len(found) < len(paths)
   with pytest.raises(UserError, match='is not defined for Network'):
     parts.last_block(Network())
+
+
+def test_the_head_alone_is_the_head_of_every_model():
+  for name in {spec.constructor: name for name, spec in MODELS.items()}.values():
+    model = build_model(name, 2)
+    image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
+    init = jax.eval_shape(model.init_with_output, jax.random.key(0), image)
+    (_, features), variables = init
+    alone = jax.eval_shape(parts.head_of(model).init, jax.random.key(0), features['pre_logits'])
+    assert shapes(alone['params']['head']) == shapes(variables['params']['head'])
+    assert set(alone['params']) == {'head'}

@@ -1,5 +1,6 @@
 """One step of a phase: what moves, what stays bit-equal, what it costs."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from configs import base
 from lesionjax.models import build_model
+from lesionjax.models.layers import BatchNorm
 from lesionjax.models.parts import head_of
 from lesionjax.training.cached import on_features
 from lesionjax.training.checkpoints import shapes
@@ -28,16 +30,35 @@ def make(model, prepare=prepare, **options):
   return make_task(model, 3, tx, lambda step: 0.01, prepare, **options)
 
 
+class Tiny(nn.Module):
+  """Two blocks of dense layer, batch norm and dropout; compiles in no time."""
+
+  num_classes: int = 3
+  head: str = 'linear'
+  dropout: float = 0.5
+
+  @nn.compact
+  def __call__(self, image, train=False):
+    x = image.reshape(len(image), -1)
+    for block in ('block1', 'block2'):
+      x = nn.Dropout(self.dropout, deterministic=not train, name=f'{block}_dropout')(x)
+      x = nn.Dense(6, name=f'{block}_dense')(x)
+      x = nn.relu(BatchNorm(name=f'{block}_norm')(x, train))
+    features = {'pre_logits': x}
+    x = nn.Dropout(self.dropout, deterministic=not train)(x)
+    return nn.Dense(self.num_classes, name='head')(x), features
+
+
 @pytest.fixture(scope='module')
 def model():
-  return build_model('cnn', 3, widths=(4, 8), dense_features=16)
+  return Tiny()
 
 
 @pytest.fixture(scope='module')
 def batch():
   rng = np.random.default_rng(0)
   return {
-    'image': jnp.asarray(rng.integers(0, 256, (8, 8, 8, 3)), jnp.uint8),
+    'image': jnp.asarray(rng.integers(0, 256, (8, 2, 2, 3)), jnp.uint8),
     'label': jnp.asarray(rng.integers(0, 3, 8), jnp.int32),
   }
 
@@ -68,7 +89,7 @@ def test_what_is_frozen_stays_bit_equal_and_the_rest_moves(model, batch, options
 def test_a_block_that_trains_takes_its_own_statistics(model, batch):
   paths = frozenset(
     path for path in shapes(jax.eval_shape(make(model).init, jax.random.key(0), batch).params)
-    if path.startswith(('block2', 'dense', 'head'))
+    if path.startswith(('block2', 'head'))
   )  # fmt: skip
   first, last, _ = run(make(model, trainable=paths), batch)
   assert not equal_paths(first.params, last.params) & paths
@@ -92,7 +113,7 @@ def test_statistics_drift_where_they_are_asked_to(model, batch):
 
 def test_the_gradient_is_the_part_of_the_whole_one(batch):
   # With dropout off and statistics that do not matter, freezing only leaves gradients out.
-  model = build_model('cnn', 3, widths=(4,), dense_features=16, dropout=0.0)
+  model = Tiny(dropout=0.0)
   whole, part = make(model, freeze_batch_stats=False), make(model, trainable=HEAD)
   state = whole.init(jax.random.key(0), batch)
 
