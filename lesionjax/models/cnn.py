@@ -8,9 +8,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from data_builders.errors import UserError
 from lesionjax.models import pooling
-from lesionjax.models.layers import BatchNorm, Conv
+from lesionjax.models.heads import classify
+from lesionjax.models.layers import BatchNorm, Conv, check_size
 
 
 class CNN(nn.Module):
@@ -23,6 +23,7 @@ class CNN(nn.Module):
     num_classes: number of logits K.
     widths: channels of the blocks.
     dense_features: width of the dense relu layer D.
+    head: a key of `heads.HEADS`.
     dropout: share of pre-logits dropped in training.
     dtype: dtype of the arithmetic; parameters, statistics and logits are float32.
   """
@@ -30,6 +31,7 @@ class CNN(nn.Module):
   num_classes: int
   widths: tuple[int, ...] = (32, 64, 128)
   dense_features: int = 128
+  head: str = 'linear'
   dropout: float = 0.5
   dtype: Any = jnp.float32
 
@@ -47,14 +49,9 @@ class CNN(nn.Module):
       Logits float32 [B, K] and {'last_map' [B, h, w, C], 'pre_logits' [B, D]}.
 
     Raises:
-      UserError: the image is smaller than the poolings allow.
+      UserError: the image is smaller than the poolings allow, unknown head.
     """
-    smallest = 2 ** len(self.widths)
-    if min(image.shape[1:3]) < smallest:
-      raise UserError(
-        f'model cnn pools {len(self.widths)} times and got images of {image.shape[1]}x'
-        f'{image.shape[2]} px: use at least {smallest} px'
-      )
+    check_size('cnn', image, 2 ** len(self.widths))
     x = last_map = image.astype(self.dtype)
     for block, width in enumerate(self.widths, 1):
       for index in (1, 2):
@@ -66,6 +63,4 @@ class CNN(nn.Module):
     x = x.reshape(x.shape[0], -1)
     x = nn.relu(nn.Dense(self.dense_features, dtype=self.dtype, name='dense')(x))
     features = {'last_map': last_map, 'pre_logits': x}
-    x = nn.Dropout(self.dropout, deterministic=not train)(x)
-    logits = nn.Dense(self.num_classes, dtype=jnp.float32, name='head')(x.astype(jnp.float32))
-    return logits, features
+    return classify(x, self.head, self.num_classes, self.dropout, train), features

@@ -13,7 +13,10 @@ import jax
 import jax.numpy as jnp
 
 from lesionjax.models import pooling
-from lesionjax.models.layers import BatchNorm, Conv
+from lesionjax.models.heads import classify
+from lesionjax.models.layers import BatchNorm, Conv, check_size, stochastic_depth
+
+STRIDE = 32
 
 
 class BasicBlock(nn.Module):
@@ -22,6 +25,7 @@ class BasicBlock(nn.Module):
   features: int
   stride: int = 1
   zero_init_last: bool = True
+  drop_rate: float = 0.0
   dtype: Any = jnp.float32
   expansion = 1
 
@@ -33,7 +37,7 @@ class BasicBlock(nn.Module):
     x = nn.relu(BatchNorm(dtype=self.dtype, name='norm1')(x, train))
     x = Conv(self.features, 3, dtype=self.dtype, name='conv2')(x)
     x = BatchNorm(scale_init=_last_scale(self), dtype=self.dtype, name='norm2')(x, train)
-    return nn.relu(x + shortcut)
+    return nn.relu(stochastic_depth(x, self.drop_rate, train) + shortcut)
 
 
 class Bottleneck(nn.Module):
@@ -42,6 +46,7 @@ class Bottleneck(nn.Module):
   features: int
   stride: int = 1
   zero_init_last: bool = True
+  drop_rate: float = 0.0
   dtype: Any = jnp.float32
   expansion = 4
 
@@ -55,7 +60,7 @@ class Bottleneck(nn.Module):
     x = nn.relu(BatchNorm(dtype=self.dtype, name='norm2')(x, train))
     x = Conv(self.features * self.expansion, 1, dtype=self.dtype, name='conv3')(x)
     x = BatchNorm(scale_init=_last_scale(self), dtype=self.dtype, name='norm3')(x, train)
-    return nn.relu(x + shortcut)
+    return nn.relu(stochastic_depth(x, self.drop_rate, train) + shortcut)
 
 
 def _last_scale(block: BasicBlock | Bottleneck) -> Any:
@@ -80,7 +85,11 @@ class ResNet(nn.Module):
     depths: blocks per stage.
     block: 'basic' or 'bottleneck'.
     zero_init_last: the last scale of every block starts at zero.
+    head: a key of `heads.HEADS`.
     dropout: share of pre-logits dropped in training.
+    stochastic_depth: share of images whose last block is dropped in training; the others' shares
+      rise linearly from zero.
+    remat: recomputes every block in the backward pass instead of keeping its insides.
     dtype: dtype of the arithmetic; parameters, statistics and logits are float32.
   """
 
@@ -88,7 +97,10 @@ class ResNet(nn.Module):
   depths: tuple[int, ...] = (2, 2, 2, 2)
   block: str = 'basic'
   zero_init_last: bool = True
+  head: str = 'linear'
   dropout: float = 0.0
+  stochastic_depth: float = 0.0
+  remat: bool = False
   dtype: Any = jnp.float32
 
   @nn.compact
@@ -98,26 +110,34 @@ class ResNet(nn.Module):
     """Classifies images.
 
     Args:
-      image: float [B, H, W, C] of any size; the last map is 1/32 of it, rounded up.
-      train: batch statistics and dropout (needs the stream 'dropout' where dropout > 0).
+      image: float [B, H, W, C] of at least 32 px; the last map is 1/32 of it, rounded up.
+      train: batch statistics, dropout, stochastic depth (the last two need the stream 'dropout').
 
     Returns:
       Logits float32 [B, K] and {'last_map' [B, h, w, D], 'pre_logits' [B, D]}.
+
+    Raises:
+      UserError: image too small, unknown head.
     """
-    block = {'basic': BasicBlock, 'bottleneck': Bottleneck}[self.block]
+    check_size('resnet', image, STRIDE)
+    block: Any = {'basic': BasicBlock, 'bottleneck': Bottleneck}[self.block]
+    if self.remat:  # the argument `train` is number 2 of a block's call and decides at trace time
+      block = nn.remat(block, static_argnums=(2,))
     x = Conv(64, 7, 2, dtype=self.dtype, name='stem_conv')(image)
     x = nn.relu(BatchNorm(dtype=self.dtype, name='stem_norm')(x, train))
     x = pooling.max_pool(x, 3, 2, pad=1)
+    done = 0
     for stage, depth in enumerate(self.depths):
       for index in range(depth):
         x = block(
           64 * 2**stage,
           2 if stage > 0 and index == 0 else 1,
           self.zero_init_last,
+          self.stochastic_depth * done / max(1, sum(self.depths) - 1),
           self.dtype,
           name=f'stage{stage + 1}_block{index + 1}',
         )(x, train)
+        done += 1
     pooled = jnp.mean(x, (1, 2), dtype=jnp.float32)
-    features = {'last_map': x, 'pre_logits': pooled}
-    pooled = nn.Dropout(self.dropout, deterministic=not train)(pooled)
-    return nn.Dense(self.num_classes, dtype=jnp.float32, name='head')(pooled), features
+    logits = classify(pooled, self.head, self.num_classes, self.dropout, train)
+    return logits, {'last_map': x, 'pre_logits': pooled}
