@@ -5,8 +5,9 @@ normalisation on the device; `ram` and `device` are the input modes that decode 
 clock starts, as from the second epoch on. The peer: torch's DataLoader with two worker processes
 doing the same with OpenCV from the same records. Both run in turn; each round first drains what
 was prefetched while the other side ran. The headline's peer decodes JPEGs as ours does;
-`peer_full_decode` is the same peer with a full decode and INTER_AREA. Prints one JSON line; `ratio` is the peer's time over
-ours, `ratio_ram` and `ratio_device` that over the other modes.
+`peer_full_decode` is the same peer with a full decode and INTER_AREA. Prints one
+JSON line; `ratio` is the peer's time over ours, `ratio_ram` and `ratio_device` that over the other
+modes.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
-from lesionjax import allocator, assembly, files, inference, processes, run_directory
+from lesionjax import allocator, assembly, compilation, files, inference, processes, run_directory
 from lesionjax.assembly import Pieces
 from lesionjax.dry_run import describe
 from lesionjax.evaluating import evaluate
@@ -178,6 +178,7 @@ def run(
   if workdir is None and not dry_run:
     raise UserError('--workdir is missing: give the directory of the run, as --workdir=runs/one.')
   allocator.keep_freed_memory()
+  compilation.keep_compiled()
   if distributed:
     processes.start()
   if config is not None and dry_run:

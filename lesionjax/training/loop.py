@@ -101,6 +101,8 @@ def train(
     while step < plan.total_steps and not progress.stopped_early:
       trace.before(step - start, state)
       state, metrics = step_fn(state, next(batches))
+      if step == start:
+        line.first(metrics)
       step += 1
       pending.append((step, metrics))
 

@@ -95,6 +95,15 @@ class ProgressLine:
     self._active = jax.process_index() == 0
     self._unfinished = False
 
+  def first(self, metrics: Any) -> None:
+    """Waits for the first step and tells what it took; the rate is that of the steps after it."""
+    jax.block_until_ready(metrics)
+    now = time.perf_counter()
+    if self._active:
+      took = f'first step after {now - self._begin:.1f} s, compilation included'
+      print(f'{self._label}{took}', file=sys.stderr, flush=True)
+    self._start, self._begin = self._start + 1, now
+
   def show(self, step: int, loss: float, epoch: float) -> None:
     """Rewrites the line on a terminal; elsewhere prints one at most every 15 seconds."""
     now = time.perf_counter()
