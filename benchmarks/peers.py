@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from data_builders.errors import UserError
+from lesionjax.models import MODELS
 
 
 def load_torch() -> Any:
@@ -64,6 +65,43 @@ def _declare_torchvision_operators(torch: Any) -> None:
     torch.library.define(f'torchvision::{name}', '() -> ()')
 
 
+def timm_name(name: str) -> str:
+  """Returns timm's name of an entry of our table; a name that is not in it stays as it is."""
+  pretrained = MODELS[name].pretrained if name in MODELS else None
+  if pretrained is None:
+    return name
+  return pretrained.repository.partition('/')[2].partition('.')[0]
+
+
+def inference(name: str, num_classes: int, image: np.ndarray, threads: int) -> Callable[[], object]:
+  """One forward pass of timm's model, on a CPU in float32, on a GPU in bf16; channels-last.
+
+  Args:
+    name: timm's name of the model.
+    num_classes: number of logits.
+    image: float32 [B,H,W,3].
+    threads: threads of PyTorch's pool.
+
+  Returns:
+    A function that does one pass, waits for it and returns the logits.
+  """
+  torch = load_torch()
+  torch.set_num_threads(threads)
+  gpu = torch.cuda.is_available()
+  device = torch.device('cuda' if gpu else 'cpu')
+  any_size = {'dynamic_img_size': True} if name.startswith('vit') else {}
+  model = load_timm().create_model(name, pretrained=False, num_classes=num_classes, **any_size)
+  model = model.to(device, memory_format=torch.channels_last).eval()
+  forward = torch.compile(model) if gpu else model
+  x = torch.from_numpy(image.transpose(0, 3, 1, 2)).to(device, memory_format=torch.channels_last)
+
+  def run() -> np.ndarray:
+    with torch.inference_mode(), torch.autocast('cuda', torch.bfloat16, enabled=gpu):
+      return forward(x).float().cpu().numpy()
+
+  return run
+
+
 def train_step(
   name: str, num_classes: int, image: np.ndarray, label: np.ndarray, threads: int
 ) -> Callable[[], object]:
@@ -89,7 +127,8 @@ def train_step(
   if name == 'cnn':
     model = _three_block_cnn(torch, num_classes, image.shape[1:3])
   else:
-    model = load_timm().create_model(name, pretrained=False, num_classes=num_classes)
+    any_size = {'dynamic_img_size': True} if name.startswith('vit') else {}
+    model = load_timm().create_model(name, pretrained=False, num_classes=num_classes, **any_size)
   model = model.to(device, memory_format=torch.channels_last).train()
   optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=1e-4, fused=gpu)
   forward = torch.compile(model) if gpu else model

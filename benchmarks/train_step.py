@@ -20,7 +20,7 @@ import optax
 
 from benchmarks import common, peers
 from lesionjax.allocator import keep_freed_memory
-from lesionjax.models import build_model
+from lesionjax.models import MODELS, build_model
 from lesionjax.training import classify
 
 
@@ -39,7 +39,10 @@ def ours_step(
   Returns:
     A function that does one step, waits for it and returns the loss; seconds to compile.
   """
-  model = build_model(name, num_classes, dtype=dtype)
+  # timm's models drop nothing unless asked to; the three-block network on either side does.
+  options = () if name == 'cnn' else MODELS[name].options
+  nothing = {key: 0.0 for key in ('dropout', 'stochastic_depth') if key in options}
+  model = build_model(name, num_classes, dtype=dtype, **nothing)
   schedule = optax.constant_schedule(1e-3)
   tx = optax.adamw(schedule, weight_decay=1e-4)
   task = classify.make_task(model, num_classes, tx, schedule, lambda image, key: image)
@@ -67,7 +70,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
   label = rng.integers(0, options.classes, options.batch)
   gpu = jax.default_backend() == 'gpu'
   threads = common.cores()
-  peer = peers.train_step(options.peer or options.model, options.classes, image, label, threads)
+  peer = peers.train_step(
+    options.peer or peers.timm_name(options.model), options.classes, image, label, threads
+  )
   ours, compile_s = ours_step(
     options.model, options.classes, image, label, jnp.bfloat16 if gpu else jnp.float32
   )

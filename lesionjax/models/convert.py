@@ -83,27 +83,27 @@ def _vgg(batch_norm: bool) -> tuple[_Rule, ...]:
 
 
 def convert_resnet(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
-  """Variables of `resnet.ResNet` from timm\'s `resnet18`, `resnet34`, `resnet50`; see `convert`."""
+  """Variables of `resnet.ResNet` from timm's `resnet18`, `resnet34`, `resnet50`; see `convert`."""
   return _converted(flat, _RESNET, 'resnet')
 
 
 def convert_efficientnet(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
-  """Variables of `efficientnet.EfficientNet` from timm\'s `tf_efficientnet_b*`; see `convert`."""
+  """Variables of `efficientnet.EfficientNet` from timm's `tf_efficientnet_b*`; see `convert`."""
   return _converted(flat, _EFFICIENTNET, 'efficientnet')
 
 
 def convert_densenet(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
-  """Variables of `densenet.DenseNet` from timm\'s `densenet121`; see `convert`."""
+  """Variables of `densenet.DenseNet` from timm's `densenet121`; see `convert`."""
   return _converted(flat, _DENSENET, 'densenet')
 
 
 def convert_vgg(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
-  """Variables of `vgg.VGG16` from timm\'s `vgg16` and `vgg16_bn`; see `convert`."""
+  """Variables of `vgg.VGG16` from timm's `vgg16` and `vgg16_bn`; see `convert`."""
   return _converted(flat, _vgg(any('running_mean' in key for key in flat)), 'vgg')
 
 
 def convert_vit(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
-  """Variables of `vit.ViT` from timm\'s `vit_*_patch16_224`; see `convert`."""
+  """Variables of `vit.ViT` from timm's `vit_*_patch16_224`; see `convert`."""
   renamed = {'cls_token': ('class_token',), 'pos_embed': ('position_embedding',)}
   modules = {key: array for key, array in flat.items() if key not in renamed}
   variables = _converted(modules, _VIT, 'vit')
