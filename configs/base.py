@@ -68,6 +68,11 @@ def get_config() -> ConfigDict:
   model.arguments = ConfigDict()  # keyword arguments of that model, such as {'width': 32}
   model.dtype = 'float32'  # of the computation: 'float32' or 'bfloat16'; parameters stay float32
 
+  # Weights to start from: '' draws them, 'imagenet' takes those that lesionjax.models.table names,
+  # a path those of a local .safetensors file with timm's names.
+  model.pretrained = ''
+  model.reinit = ('head',)  # with pretrained: modules that stay as drawn
+
   config.init_from = ''  # a run directory whose best weights this run starts from
   config.init_head = ''  # with init_from, say which: 'keep' or 'reinit' the classification head
 

@@ -27,7 +27,14 @@ PLACE_KEYS = (
 )
 
 # Keys that runs of earlier versions lack, with the value that changes nothing.
-_LATER = {'data.classes': '', 'data.preprocess': '', 'data.input': 'stream', 'phases': ()}
+_LATER = {
+  'data.classes': '',
+  'data.preprocess': '',
+  'data.input': 'stream',
+  'model.pretrained': '',
+  'model.reinit': ('head',),
+  'phases': (),
+}
 
 _CHOICES = {
   'protocol': ('rigorous', 'published'),

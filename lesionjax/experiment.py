@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 
 import jax
 from etils import epath
 from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
-from lesionjax import allocator, assembly, compilation, files, inference, processes, run_directory
+from lesionjax import (
+  allocator,
+  assembly,
+  compilation,
+  files,
+  processes,
+  run_directory,
+  starting,
+)
 from lesionjax.assembly import Pieces
 from lesionjax.dry_run import describe
 from lesionjax.evaluating import evaluate
 from lesionjax.phase_inputs import Inputs, start_phase
-from lesionjax.training.checkpoints import Checkpoints, shapes
+from lesionjax.training.checkpoints import Checkpoints
 from lesionjax.training.loop import init_state
 from lesionjax.training.loop import train as run_loop
 from lesionjax.training.progress import Progress, next_phase
-from lesionjax.training.state import State
 from lesionjax.training.stopping import Interrupted, interrupted_by_sigterm
 from lesionjax.training.writer import Writer
 
@@ -44,6 +50,7 @@ def train(config: ConfigDict, workdir: str, profile: bool = False) -> str:
   run_directory.check(run_dir, config)
   pieces = Pieces.of(config, str(run_dir / 'profile') if profile else '')
   _check_held_out(pieces)
+  starting.check(pieces)
   data = assembly.describe_data(config)
   run_directory.refuse_other_data(run_dir, data)
   if jax.process_index() == 0:
@@ -77,8 +84,8 @@ def _train(pieces: Pieces, run_dir: epath.Path) -> Progress:
     state = init_state(phase.task, init_key, pieces.batch_like, pieces.mesh)
     if step is not None:
       state = checkpoints.restore(step, state, inputs.images)
-    elif pieces.config.init_from:
-      state = _initialise_from(pieces, state)
+    else:
+      state = starting.begin(pieces, state)
     with contextlib.closing(Writer(run_dir, resume_step=step or 0)) as writer:
       while True:
         if not phase.finished(int(state.step), progress):
@@ -101,36 +108,6 @@ def _train(pieces: Pieces, run_dir: epath.Path) -> Progress:
         progress = next_phase(progress, int(state.step))
         phase = pieces.phase(progress)
         state = start_phase(phase, state, checkpoints, pieces.mesh)
-
-
-def _initialise_from(pieces: Pieces, state: State) -> State:
-  """Starts from another run's best weights, with the head that the configuration says."""
-  config, names = pieces.config, pieces.train.class_names
-  source = config.init_from
-  theirs = run_directory.class_names(source)
-  if config.init_head == 'keep' and theirs != names:
-    raise UserError(
-      f"config.init_head='keep': the run {source} has the classes {', '.join(theirs)} and this one "
-      f"{', '.join(names)}; use config.init_head='reinit'."
-    )
-  source_config = run_directory.read_config(source)
-  model = assembly.make_model(source_config, len(theirs))
-  size_px = source_config.data.size_px
-  found = inference.restore_best(source, model, size_px, pieces.mesh.replicated)
-  params = dict(found['params'])
-  if config.init_head == 'reinit':
-    params['head'] = state.params['head']
-  ours = shapes({'params': state.params, 'batch_stats': state.batch_stats})
-  given = shapes({'params': params, 'batch_stats': found['batch_stats']})
-  for key in sorted({*ours, *given}):
-    if ours.get(key) != given.get(key):
-      raise UserError(
-        f'config.init_from={source} does not fit config.model.name={config.model.name!r}: {key} '
-        f'has shape {given.get(key, "(absent)")} there and {ours.get(key, "(absent)")} here.'
-      )
-  # A copy: the step gives its buffers up, and the average must not share them.
-  ema = jax.tree.map(lambda leaf: leaf.copy(), params) if state.ema else state.ema
-  return dataclasses.replace(state, params=params, batch_stats=found['batch_stats'], ema=ema)
 
 
 def run(

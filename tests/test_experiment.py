@@ -18,7 +18,7 @@ import lesionjax
 from data_builders import build
 from data_builders.errors import UserError
 from lesionjax import config as config_lib
-from lesionjax import experiment
+from lesionjax import experiment, starting
 from lesionjax.training import loop
 from tests.data_builders import isic_fixture
 
@@ -287,13 +287,13 @@ def test_init_from_starts_from_the_weights_and_its_head_policy(config, run):
   config.init_from, config.init_head = str(run), 'reinit'
   pieces = experiment.Pieces.of(config)
   state = loop.init_state(pieces.task, pieces.keys[0], pieces.batch_like, pieces.mesh)
-  started = experiment._initialise_from(pieces, state)
+  started = starting.begin(pieces, state)
   best = lesionjax.load(run)._weights['params']
   np.testing.assert_array_equal(started.params['dense']['kernel'], best['dense']['kernel'])
   np.testing.assert_array_equal(started.params['head']['kernel'], state.params['head']['kernel'])
   config.init_head = 'keep'
   pieces = experiment.Pieces.of(config)
-  started = experiment._initialise_from(pieces, state)
+  started = starting.begin(pieces, state)
   np.testing.assert_array_equal(started.params['head']['kernel'], best['head']['kernel'])
 
 

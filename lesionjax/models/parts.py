@@ -8,9 +8,9 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from data_builders.errors import UserError
+from lesionjax.models.heads import classify
 
 HEAD = ('head/.*',)
 
@@ -57,10 +57,12 @@ class Head(nn.Module):
 
   Attributes:
     num_classes: number of logits K.
+    head: a key of `heads.HEADS`.
     dropout: share of pre-logits dropped in training.
   """
 
   num_classes: int
+  head: str = 'linear'
   dropout: float = 0.0
 
   @nn.compact
@@ -68,11 +70,10 @@ class Head(nn.Module):
     self, pre_logits: jax.Array, train: bool = False
   ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Classifies features [B, D]; returns logits float32 [B, K] and {'pre_logits'}."""
-    x = nn.Dropout(self.dropout, deterministic=not train)(pre_logits.astype(jnp.float32))
-    logits = nn.Dense(self.num_classes, dtype=jnp.float32, name='head')(x)
+    logits = classify(pre_logits, self.head, self.num_classes, self.dropout, train)
     return logits, {'pre_logits': pre_logits}
 
 
 def head_of(model: Any) -> Head:
   """Returns the head of a classifier; it takes the classifier's variables."""
-  return Head(model.num_classes, model.dropout)
+  return Head(model.num_classes, model.head, model.dropout)

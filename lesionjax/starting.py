@@ -1,0 +1,109 @@
+"""The weights that a run starts from: drawn, another run's, or ImageNet's."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from data_builders.errors import UserError
+from lesionjax import assembly, inference, run_directory
+from lesionjax.assembly import Pieces
+from lesionjax.models import find_model, pretrained
+from lesionjax.training.checkpoints import shapes
+from lesionjax.training.state import State
+
+
+def check(pieces: Pieces) -> None:
+  """Refuses pretrained weights that cannot be had or do not fit, before a directory is claimed."""
+  config = pieces.config
+  if not config.model.pretrained:
+    return
+  if config.init_from:
+    raise UserError(
+      f'config.init_from={config.init_from!r} and config.model.pretrained='
+      f'{config.model.pretrained!r} both say where weights come from: leave one empty.'
+    )
+  wanted = find_model(config.model.name).pretrained
+  given = (tuple(config.normalise.mean), tuple(config.normalise.std))
+  if wanted is not None and given != (wanted.mean, wanted.std):
+    raise UserError(
+      f'config.normalise has mean {given[0]} and std {given[1]}, but the weights of'
+      f' {config.model.name} were trained with {wanted.mean} and {wanted.std}: set these.'
+    )
+  model = assembly.make_model(config, len(pieces.train.class_names))
+  image = jnp.zeros((1, config.data.size_px, config.data.size_px, 3))
+  like = jax.eval_shape(lambda key: model.init(key, image, train=False), jax.random.key(0))
+  pretrained.initialise(config.model.name, config.model.pretrained, like, _reinit(pieces))
+
+
+def begin(pieces: Pieces, state: State) -> State:
+  """Returns the state that a new run starts with.
+
+  Args:
+    pieces: of the run.
+    state: freshly drawn.
+
+  Raises:
+    UserError: the weights that the configuration names cannot be had or do not fit.
+  """
+  if pieces.config.init_from:
+    return _from_run(pieces, state)
+  if pieces.config.model.pretrained:
+    return _from_pretrained(pieces, state)
+  return state
+
+
+def _from_pretrained(pieces: Pieces, state: State) -> State:
+  """Starts from ImageNet's weights; what is re-initialised stays as it was drawn."""
+  config = pieces.config
+  drawn = {'params': state.params}
+  if state.batch_stats:
+    drawn['batch_stats'] = state.batch_stats
+  found, summary = pretrained.initialise(
+    config.model.name, config.model.pretrained, drawn, _reinit(pieces)
+  )
+  if jax.process_index() == 0:
+    print(f'{config.model.name} from {config.model.pretrained}: {summary}')
+  return _with_weights(pieces, state, found['params'], found.get('batch_stats', {}))
+
+
+def _reinit(pieces: Pieces) -> tuple[str, ...]:
+  return tuple(pieces.config.model.reinit)
+
+
+def _from_run(pieces: Pieces, state: State) -> State:
+  """Starts from another run's best weights, with the head that the configuration says."""
+  config, names = pieces.config, pieces.train.class_names
+  source = config.init_from
+  theirs = run_directory.class_names(source)
+  if config.init_head == 'keep' and theirs != names:
+    raise UserError(
+      f"config.init_head='keep': the run {source} has the classes {', '.join(theirs)} and this one "
+      f"{', '.join(names)}; use config.init_head='reinit'."
+    )
+  source_config = run_directory.read_config(source)
+  model = assembly.make_model(source_config, len(theirs))
+  size_px = source_config.data.size_px
+  found = inference.restore_best(source, model, size_px, pieces.mesh.replicated)
+  params = dict(found['params'])
+  if config.init_head == 'reinit':
+    params['head'] = state.params['head']
+  ours = shapes({'params': state.params, 'batch_stats': state.batch_stats})
+  given = shapes({'params': params, 'batch_stats': found['batch_stats']})
+  for key in sorted({*ours, *given}):
+    if ours.get(key) != given.get(key):
+      raise UserError(
+        f'config.init_from={source} does not fit config.model.name={config.model.name!r}: {key} '
+        f'has shape {given.get(key, "(absent)")} there and {ours.get(key, "(absent)")} here.'
+      )
+  return _with_weights(pieces, state, params, found['batch_stats'])
+
+
+def _with_weights(pieces: Pieces, state: State, params: Any, batch_stats: Any) -> State:
+  placed = jax.device_put((params, batch_stats), pieces.mesh.replicated)
+  # A copy: the step gives its buffers up, and the average must not share them.
+  ema = jax.tree.map(lambda leaf: leaf.copy(), placed[0]) if state.ema else state.ema
+  return dataclasses.replace(state, params=placed[0], batch_stats=placed[1], ema=ema)

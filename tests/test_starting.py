@@ -1,0 +1,73 @@
+"""Pretrained weights in a run: loaded, checked before anything is written, refused by name."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+import jax
+import numpy as np
+import pytest
+
+from data_builders.errors import UserError
+from lesionjax import experiment, starting
+from lesionjax.assembly import Pieces
+from lesionjax.training.loop import init_state
+from tests.models import test_pretrained
+
+safetensors = pytest.importorskip('safetensors.numpy')
+
+
+@pytest.fixture
+def config(tiny_config, tmp_path):
+  """Returns a configuration that starts from weights of timm's names and shapes."""
+  flat = test_pretrained._flat('resnet18')
+  arrays = {key: np.ascontiguousarray(value) for key, value in flat.items()}
+  safetensors.save_file(arrays, tmp_path / 'w.safetensors')
+    {k: np.ascontiguousarray(v) for k, v in flat.items()}, tmp_path / 'w.safetensors'
+  )
+  tiny_config.model.name = 'resnet18'
+  with tiny_config.unlocked():
+    tiny_config.model.arguments = {}
+  tiny_config.data.size_px = 32
+  tiny_config.model.pretrained = str(tmp_path / 'w.safetensors')
+  return tiny_config
+
+
+def test_the_backbone_is_loaded_and_the_head_is_new(config, capsys):
+  pieces = Pieces.of(config)
+  starting.check(pieces)
+  drawn = init_state(pieces.task, pieces.keys[0], pieces.batch_like, pieces.mesh)
+  started = starting.begin(pieces, dataclasses.replace(drawn))
+  flat = test_pretrained._flat('resnet18')
+  np.testing.assert_array_equal(
+    started.params['stem']['kernel']
+    if 'stem' in started.params
+    else next(leaf for leaf in jax.tree.leaves(started.params) if leaf.shape == (7, 7, 3, 64)),
+    flat['conv1.weight'].transpose(2, 3, 1, 0),
+  )
+  jax.tree.map(np.testing.assert_array_equal, started.params['head'], drawn.params['head'])
+  assert 're-initialised' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    ({'pretrained': 'weights.pth'}, 'is a pickle'),
+    ({'pretrained': 'nowhere.safetensors'}, 'no weights at nowhere.safetensors'),
+    ({'name': 'resnet34'}, "does not fit model 'resnet34'"),
+    ({'reinit': ('tail',)}, "'tail'"),
+  ],
+)
+def test_what_does_not_fit_is_told_before_anything_is_written(config, tmp_path, change, message):
+  for key, value in change.items():
+    setattr(config.model, key, value)
+  with pytest.raises(UserError, match=message):
+    experiment.train(config, str(tmp_path / 'run'))
+  assert not os.path.exists(tmp_path / 'run')
+
+
+def test_other_statistics_than_the_weights_own_are_refused(config, tmp_path):
+  config.normalise.mean = (0.5, 0.5, 0.5)
+  with pytest.raises(UserError, match=r'config\.normalise has mean \(0\.5, 0\.5, 0\.5\)'):
+    experiment.train(config, str(tmp_path / 'run'))
