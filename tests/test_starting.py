@@ -24,8 +24,6 @@ def config(tiny_config, tmp_path):
   flat = test_pretrained._flat('resnet18')
   arrays = {key: np.ascontiguousarray(value) for key, value in flat.items()}
   safetensors.save_file(arrays, tmp_path / 'w.safetensors')
-    {k: np.ascontiguousarray(v) for k, v in flat.items()}, tmp_path / 'w.safetensors'
-  )
   tiny_config.model.name = 'resnet18'
   with tiny_config.unlocked():
     tiny_config.model.arguments = {}

@@ -143,13 +143,13 @@ def convert(family: str, flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
 def _converted(
   flat: Mapping[str, np.ndarray], rules: Iterable[_Rule], family: str
 ) -> dict[str, Any]:
-  rules = [(re.compile(pattern), path) for pattern, path in rules]
+  compiled = [(re.compile(pattern), path) for pattern, path in rules]
   variables: dict[str, Any] = {'params': {}}
   for key, array in flat.items():
     module, _, kind = key.rpartition('.')
     if kind == 'num_batches_tracked':  # torch's count of steps; nothing reads it
       continue
-    path = _renamed(module, rules)
+    path = _renamed(module, compiled)
     if path is None or kind not in ('weight', 'bias', 'running_mean', 'running_var'):
       raise UserError(
         f'the weights hold {key!r}, which no model of the family {family} has: take the weights '

@@ -140,8 +140,8 @@ def merge(
     UserError: missing or unexpected parameters, another shape or dtype, a part to re-initialise
       that the model does not have.
   """
-  wanted = traverse_util.flatten_dict(init, sep='/')
-  given = traverse_util.flatten_dict(dict(loaded), sep='/')
+  wanted: dict[str, Any] = traverse_util.flatten_dict(init, sep='/')
+  given: dict[str, Any] = traverse_util.flatten_dict(dict(loaded), sep='/')
   for part in reinit:
     if not any(_under(path, part) for path in wanted):
       modules = ', '.join(sorted({path.split('/')[1] for path in wanted}))
