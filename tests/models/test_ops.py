@@ -16,6 +16,7 @@ CONVOLUTIONS = [
   (4, 4, 3, 2, 1, 4, 5),
   (5, 4, 3, 2, 1, 4, 5),
   (7, 6, 1, 1, 0, 4, 5),
+  (9, 8, 1, 2, 0, 5, 4),
   (3, 3, 7, 2, 3, 3, 4),
   (11, 9, 3, 3, 0, 3, 4),
   (8, 9, 3, 1, 1, 16, 4),
@@ -84,6 +85,15 @@ def test_kernel_gradient_in_pieces_equals_the_whole(monkeypatch):
   whole = _conv_results(case)[0]
   monkeypatch.setattr(ops, '_PATCHES_MAX_ELEMENTS', 7000)
   for a, b in zip(_conv_results(case)[0], whole, strict=True):
+    np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize('channels', [(4, 6), (6, 4)])
+@pytest.mark.parametrize('stride', [1, 2])
+def test_pointwise_kernel_gradient_in_pieces_equals_lax(monkeypatch, channels, stride):
+  monkeypatch.setattr(ops, '_POINTWISE_MAX_ELEMENTS', 200)
+  ours, plain = _conv_results((11, 8, 1, stride, 0, *channels))
+  for a, b in zip(ours, plain, strict=True):
     np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5)
 
 
