@@ -50,7 +50,7 @@ def _assert_features_near(features, reference):
 
 
 @pytest.mark.parametrize(
-  'name', [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
+  'name', [name if name in FAST else pytest.param(name, marks=pytest.mark.large) for name in NAMES]
 )
 def test_logits_and_features_equal_timm_s(name):
   reference = _reference(name)
@@ -73,7 +73,7 @@ def test_convolutions_of_vgg_equal_timm_s(name):
   _assert_features_near(features, reference)
 
 
-@pytest.mark.slow
+@pytest.mark.large
 @pytest.mark.parametrize('name', [name for name in NAMES if name not in ('vgg16', 'vit_b16')])
 def test_training_mode_equals_timm_s(name):
   reference = _reference(name)
