@@ -21,69 +21,13 @@ def get_config() -> ConfigDict:
   config.protocol = 'rigorous'  # 'rigorous' or 'published' (see docs/results.md)
   config.seed = 0  # initial weights, data order and augmentation
   config.num_devices = 0  # devices of the `data` mesh over all processes; 0 = every one there is
-
-  config.data = data = ConfigDict()
-  # NAME or NAME/CONFIG of a prepared data set; a tuple or NAME,NAME pools several, no image twice.
-  data.name = placeholder(object)
-  data.name = 'synthetic_dermoscopy'
-  # Map onto 'isic9' (with unk, which only official tests have), 'isic8', 'ham7' or 'binary'; '' =
-  # the data set's own, of several the finest in common.
-  data.classes = ''
-  data.preprocess = ''  # such as 'crop256-hair', on every read: see data_builders.cleaning.pipeline
-  data.data_dir = ''  # where prepared data lie; '' = TFDS_DATA_DIR or ~/tensorflow_datasets
-  data.manual_dir = ''  # where downloaded archives lie; with it a missing data set is built first
-  data.size_px = 64  # side of the square that the network sees
-  data.sampling = 'uniform'  # 'uniform', 'balanced' (every class alike) or 'sqrt' (in between)
-  # 'stream' decodes every image when its turn comes, 'ram' once, 'device' once and keeps all of
-  # them on every accelerator, where a step picks its batch; the numbers do not depend on it.
-  data.input = 'stream'
-  data.num_threads = 0  # decoding threads of a process; 0 = one a core
-  data.train_split = 'train'
-  data.validation_split = 'validation'
-  data.test_split = 'test'
-
-  # Random changes of a training image, applied on the device inside the step; 0 or None = off.
-  config.augment = augment = ConfigDict()
-  augment.flip_horizontal = False
-  augment.flip_vertical = False
-  augment.rotation_deg = 0.0  # uniform in +- this many degrees
-  augment.scale = (1.0, 1.0)  # uniform range of the zoom; 2 = twice as large
-  augment.translate = 0.0  # uniform in +- this share of the side
-  augment.shear_deg = 0.0  # uniform in +- this many degrees
-  augment.crop_area = (1.0, 1.0)  # random resized crop: share of the area that is kept
-  augment.crop_aspect = (1.0, 1.0)  # random resized crop: width / height
-  augment.border = 'reflect'  # what lies beyond the frame: see lesionjax.data.augment
-  augment.brightness = 0.0  # factor uniform in 1 +- this
-  augment.contrast = 0.0  # factor uniform in 1 +- this
-  augment.saturation = 0.0  # factor uniform in 1 +- this
-  augment.hue = 0.0  # rotation uniform in +- this share of the colour circle
-  augment.noise_std = 0.0  # Gaussian noise, in units of the [0, 1] image
-
-  config.normalise = normalise = ConfigDict()
-  normalise.mean = (0.485, 0.456, 0.406)  # per RGB channel of the [0, 1] image (ImageNet)
-  normalise.std = (0.229, 0.224, 0.225)
-
-  config.model = model = ConfigDict()
-  model.name = 'resnet18'  # a key of lesionjax.models.MODELS
-  model.arguments = ConfigDict()  # keyword arguments of that model, such as {'width': 32}
-  model.dtype = 'float32'  # of the computation: 'float32' or 'bfloat16'; parameters stay float32
-
-  # Weights to start from: '' draws them, 'imagenet' takes those that lesionjax.models.table names,
-  # a path those of a local .safetensors file with timm's names.
-  model.pretrained = ''
-  model.reinit = ('head',)  # with pretrained: modules that stay as drawn
-
+  config.data = _data()
+  config.augment = _augment()
+  config.normalise = _normalise()
+  config.model = _model()
   config.init_from = ''  # a run directory whose best weights this run starts from
   config.init_head = ''  # with init_from, say which: 'keep' or 'reinit' the classification head
-
-  config.train = train = ConfigDict()
-  train.epochs = 10
-  train.batch_size = 64  # over all devices and processes
-  train.accumulate = 1  # micro-batches a step; each of batch_size / accumulate images
-  train.label_smoothing = 0.0
-  train.clip_norm = 0.0  # global gradient norm; 0 = no clipping
-  train.ema_decay = 0.0  # moving average of the weights, which is then what is evaluated; 0 = off
-
+  config.train = _train()
   # Training in phases: a tuple of dictionaries, in order; empty = one phase, of the keys outside.
   # What a phase does not say, the keys outside say. Its own keys:
   #   name                'phase1', ...; stands in every record of metrics.jsonl
@@ -103,24 +47,8 @@ def get_config() -> ConfigDict:
   #                       'optimiser': {'learning_rate': 1e-2}
   # Optimiser, schedule, moving average, patience and plateau begin anew with every phase.
   config.phases = ()
-
-  config.optimiser = optimiser = ConfigDict()
-  optimiser.name = 'adamw'  # 'adamw', 'adam' (weight_decay = L2) or 'sgd' (weight_decay = L2)
-  optimiser.learning_rate = 1e-3  # the schedule's peak
-  optimiser.weight_decay = 0.0  # on matrices and kernels only, never on biases and norms
-  optimiser.beta1 = 0.9  # Adam's first moment, SGD's momentum
-  optimiser.beta2 = 0.999
-
-  config.schedule = schedule = ConfigDict()
-  schedule.name = 'constant'  # 'constant', 'step', 'cosine', 'one_cycle' or 'plateau'
-  schedule.warmup_epochs = 0.0  # linear from 0; not with one_cycle, which has its own
-  schedule.final_fraction = 0.0  # cosine and one_cycle: last rate / peak
-  schedule.rise_share = 0.3  # one_cycle: share of the steps before the peak
-  schedule.step_epochs = 7  # step: epochs between two drops
-  schedule.step_factor = 0.1  # step: what the rate is multiplied with
-  schedule.plateau_factor = 0.5  # plateau: what the rate is multiplied with ...
-  schedule.plateau_epochs = 5  # ... after this many epochs without a lower validation loss
-  schedule.plateau_floor = 1e-7  # smallest learning rate of plateau
+  config.optimiser = _optimiser()
+  config.schedule = _schedule()
 
   config.select = select = ConfigDict()
   select.metric = 'balanced_accuracy'  # on validation; decides which checkpoint is best
@@ -137,3 +65,106 @@ def get_config() -> ConfigDict:
   evaluate.examples = 24  # images shown in the report
   evaluate.colour_baseline = True  # gradient boosting on colour statistics beside the network
   return config.lock()
+
+
+def _data() -> ConfigDict:
+  """What a run reads and how it is divided."""
+  data = ConfigDict()
+  # NAME or NAME/CONFIG of a prepared data set; a tuple or NAME,NAME pools several, no image twice.
+  data.name = placeholder(object)
+  data.name = 'synthetic_dermoscopy'
+  # Map onto 'isic9' (with unk, which only official tests have), 'isic8', 'ham7' or 'binary'; '' =
+  # the data set's own, of several the finest in common.
+  data.classes = ''
+  data.preprocess = ''  # such as 'crop256-hair', on every read: see data_builders.cleaning.pipeline
+  data.data_dir = ''  # where prepared data lie; '' = TFDS_DATA_DIR or ~/tensorflow_datasets
+  data.manual_dir = ''  # where downloaded archives lie; with it a missing data set is built first
+  data.size_px = 64  # side of the square that the network sees
+  data.sampling = 'uniform'  # 'uniform', 'balanced' (every class alike) or 'sqrt' (in between)
+  # 'stream' decodes every image when its turn comes, 'ram' once, 'device' once and keeps all of
+  # them on every accelerator, where a step picks its batch; the numbers do not depend on it.
+  data.input = 'stream'
+  data.num_threads = 0  # decoding threads of a process; 0 = one a core
+  data.train_split = 'train'
+  data.validation_split = 'validation'
+  data.test_split = 'test'
+  return data
+
+
+def _augment() -> ConfigDict:
+  """Random changes of a training image, on the device inside the step; 0 or None = off."""
+  augment = ConfigDict()
+  augment.flip_horizontal = False
+  augment.flip_vertical = False
+  augment.rotation_deg = 0.0  # uniform in +- this many degrees
+  augment.scale = (1.0, 1.0)  # uniform range of the zoom; 2 = twice as large
+  augment.translate = 0.0  # uniform in +- this share of the side
+  augment.shear_deg = 0.0  # uniform in +- this many degrees
+  augment.crop_area = (1.0, 1.0)  # random resized crop: share of the area that is kept
+  augment.crop_aspect = (1.0, 1.0)  # random resized crop: width / height
+  augment.border = 'reflect'  # what lies beyond the frame: see lesionjax.data.augment
+  augment.brightness = 0.0  # factor uniform in 1 +- this
+  augment.contrast = 0.0  # factor uniform in 1 +- this
+  augment.saturation = 0.0  # factor uniform in 1 +- this
+  augment.hue = 0.0  # rotation uniform in +- this share of the colour circle
+  augment.noise_std = 0.0  # Gaussian noise, in units of the [0, 1] image
+  return augment
+
+
+def _normalise() -> ConfigDict:
+  """Taken off and divided by, after augmentation."""
+  normalise = ConfigDict()
+  normalise.mean = (0.485, 0.456, 0.406)  # per RGB channel of the [0, 1] image (ImageNet)
+  normalise.std = (0.229, 0.224, 0.225)
+  return normalise
+
+
+def _model() -> ConfigDict:
+  """The network."""
+  model = ConfigDict()
+  model.name = 'resnet18'  # a key of lesionjax.models.MODELS
+  model.arguments = ConfigDict()  # keyword arguments of that model, such as {'width': 32}
+  model.dtype = 'float32'  # of the computation: 'float32' or 'bfloat16'; parameters stay float32
+  # Weights to start from: '' draws them, 'imagenet' takes those that lesionjax.models.table names,
+  # a path those of a local .safetensors file with timm's names.
+  model.pretrained = ''
+  model.reinit = ('head',)  # with pretrained: modules that stay as drawn
+  return model
+
+
+def _train() -> ConfigDict:
+  """How long and with how many images at a time."""
+  train = ConfigDict()
+  train.epochs = 10
+  train.batch_size = 64  # over all devices and processes
+  train.accumulate = 1  # micro-batches a step; each of batch_size / accumulate images
+  train.label_smoothing = 0.0
+  train.clip_norm = 0.0  # global gradient norm; 0 = no clipping
+  train.ema_decay = 0.0  # moving average of the weights, which is then what is evaluated; 0 = off
+  return train
+
+
+def _optimiser() -> ConfigDict:
+  """What turns gradients into steps."""
+  optimiser = ConfigDict()
+  optimiser.name = 'adamw'  # 'adamw', 'adam' (weight_decay = L2) or 'sgd' (weight_decay = L2)
+  optimiser.learning_rate = 1e-3  # the schedule's peak
+  optimiser.weight_decay = 0.0  # on matrices and kernels only, never on biases and norms
+  optimiser.beta1 = 0.9  # Adam's first moment, SGD's momentum
+  optimiser.beta2 = 0.999
+  return optimiser
+
+
+def _schedule() -> ConfigDict:
+  """The learning rate over time."""
+  schedule = ConfigDict()
+  schedule.name = 'constant'  # 'constant', 'step', 'cosine', 'one_cycle' or 'plateau'
+  schedule.warmup_epochs = 0.0  # linear from 0; not with one_cycle, which has its own
+  schedule.final_fraction = 0.0  # cosine and one_cycle: last rate / peak
+  schedule.rise_share = 0.3  # one_cycle: share of the steps before the peak
+  schedule.step_epochs = 7  # step: epochs between two drops
+  schedule.step_factor = 0.1  # step: what the rate is multiplied with
+  schedule.plateau_factor = 0.5  # plateau: what the rate is multiplied with ...
+  schedule.plateau_epochs = 5  # ... after this many epochs without a lower validation loss
+  schedule.plateau_floor = 1e-7  # smallest learning rate of plateau
+  return schedule

@@ -15,7 +15,7 @@ import tensorflow_datasets as tfds
 from absl import flags
 
 import data_builders
-from data_builders import archives, folds, pool
+from data_builders import archives, folds, peak_memory, pool
 from data_builders.errors import UserError
 from data_builders.preparing import FILE_FORMATS, make_builder, prepare
 
@@ -137,13 +137,11 @@ def main(argv: Sequence[str]) -> int:
 def _cost(seconds: float) -> str:
   """Returns what the build took on which machine."""
   unit = 2**20 if sys.platform == 'darwin' else 2**10
-  own, worker = (
-    resource.getrusage(who).ru_maxrss / unit
-    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-  )
+  # An upper bound: see peak_memory on what getrusage counts.
+  worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / unit
   return (
-    f'Took {seconds:.1f} s, {own:.0f} MiB here and at most {worker:.0f} MiB a worker, on'
-    f' {pool.cores()} cores (Python {platform.python_version()}, OpenCV {cv2.__version__},'
+    f'Took {seconds:.1f} s, {peak_memory.mib():.0f} MiB here and at most {worker:.0f} MiB a worker,'
+    f' on {pool.cores()} cores (Python {platform.python_version()}, OpenCV {cv2.__version__},'
     f' {platform.machine()}).'
   )
 

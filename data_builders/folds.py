@@ -32,7 +32,6 @@ def fold_numbers(slots: Sequence[int] | np.ndarray) -> np.ndarray:
 def assign_slots(
   group_ids: Sequence[str] | np.ndarray,
   labels: Sequence[int] | np.ndarray,
-  num_slots: int = NUM_SLOTS,
 ) -> np.ndarray:
   """Gives each group one slot so that every class is spread evenly over slots, folds and splits.
 
@@ -44,10 +43,9 @@ def assign_slots(
   Args:
     group_ids: [N] group of every image.
     labels: int [N] class of every image, any non-negative integers; a group may hold several.
-    num_slots: number of slots; folds and splits are balanced too when it is 20.
 
   Returns:
-    int32 [N], slot of every image, 0 <= slot < num_slots, equal within a group.
+    int32 [N], slot of every image, 0 <= slot < 20, equal within a group.
   """
   classes, class_of = np.unique(np.asarray(labels), return_inverse=True)
   member_of = np.zeros((len(class_of), len(classes)), np.int64)
@@ -55,7 +53,7 @@ def assign_slots(
   names, group_of = np.unique(np.asarray(group_ids, dtype=np.str_), return_inverse=True)
   if not len(names):
     return np.zeros(0, np.int32)
-  table = _Table(names, _sums(group_of, member_of, len(names)), num_slots)
+  table = _Table(names, _sums(group_of, member_of, len(names)))
   table.place_all()
   return table.slots[group_of]
 
@@ -84,7 +82,7 @@ def assign_jointly(
     int32 [N], slot 0..19 of every image, equal within a group.
   """
   names, group_of = np.unique(np.asarray(group_ids, dtype=np.str_), return_inverse=True)
-  table = _Table(names, _sums(group_of, np.asarray(memberships), len(names)), NUM_SLOTS)
+  table = _Table(names, _sums(group_of, np.asarray(memberships), len(names)))
   table.place_all()
   table.weight[:NUM_SLOTS] = 0.05  # Nothing is read off a single slot, so it may deviate.
   for _ in range(max_sweeps):
@@ -100,25 +98,23 @@ def assign_jointly(
 class _Table:
   """Groups in slots, and how many images of every column lie in every slot, fold and split."""
 
-  def __init__(self, names: np.ndarray, counts: np.ndarray, num_slots: int):
+  def __init__(self, names: np.ndarray, counts: np.ndarray):
     """Starts with all groups unplaced.
 
     Args:
       names: [G] names of the groups.
       counts: int [G, C] images of every group that count for every column.
-      num_slots: number of slots.
     """
     self.slots = np.zeros(len(names), np.int32)
     self.totals = np.maximum(counts.sum(axis=0), 1)
     self._counts = counts
     self._present = [np.nonzero(row)[0] for row in counts]
-    self._num_slots = num_slots
-    self._member, self._share = _units(num_slots)
+    self._member, self._share = _units()
     self._filled = np.zeros((len(self._share), counts.shape[1]), np.int64)
     self.weight = np.ones(self._filled.shape)
     digests = [hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names]
     # Rotates the search, so that ties do not all go to the first slots.
-    self._offsets = [int.from_bytes(digest[:4], 'little') % num_slots for digest in digests]
+    self._offsets = [int.from_bytes(digest[:4], 'little') % NUM_SLOTS for digest in digests]
     largest_share = (counts / self.totals).max(axis=1)
     self._order = sorted(range(len(names)), key=lambda row: (-largest_share[row], digests[row]))
 
@@ -153,7 +149,7 @@ class _Table:
     growth = (2 * deviation + added) * added / totals**2 * self.weight[:, present]
     cost = np.round(self._member @ (growth.sum(axis=1) / self._share), 12)
     offset = self._offsets[group]
-    return (int(np.argmin(np.roll(cost, -offset))) + offset) % self._num_slots
+    return (int(np.argmin(np.roll(cost, -offset))) + offset) % NUM_SLOTS
 
 
 def _sums(group_of: np.ndarray, rows: np.ndarray, num_groups: int) -> np.ndarray:
@@ -162,40 +158,15 @@ def _sums(group_of: np.ndarray, rows: np.ndarray, num_groups: int) -> np.ndarray
   return counts
 
 
-def imbalance(
-  slots: Sequence[int] | np.ndarray,
-  labels: Sequence[int] | np.ndarray,
-) -> dict[int, float]:
-  """Returns for each class its largest deviation from its share over all folds and splits.
-
-  Args:
-    slots: int [N], from `assign_slots` with 20 slots.
-    labels: int [N] class of every image.
-
-  Returns:
-    label -> |count - share| / share, the largest over the 10 folds and the 3 splits.
-  """
-  slots, labels = np.asarray(slots), np.asarray(labels)
-  member, share = _units(NUM_SLOTS)
-  member, share = member[:, NUM_SLOTS:], share[NUM_SLOTS:]
-  worst = {}
-  for label in np.unique(labels):
-    per_slot = np.bincount(slots[labels == label], minlength=NUM_SLOTS)
-    target = share * per_slot.sum()
-    worst[int(label)] = float(np.max(np.abs(per_slot @ member - target) / target))
-  return worst
-
-
-def _units(num_slots: int) -> tuple[np.ndarray, np.ndarray]:
+def _units() -> tuple[np.ndarray, np.ndarray]:
   """Returns which slot belongs to which unit [slots, units] and the share of each unit [units].
 
-  The units are the slots themselves and, with 20 slots, the 10 folds and the 3 splits.
+  The units are the slots themselves, the 10 folds and the 3 splits.
   """
-  parts = [[slot] for slot in range(num_slots)]
-  if num_slots == NUM_SLOTS:
-    parts += [[slot, slot + 1] for slot in range(0, NUM_SLOTS, 2)]
-    parts += [list(members) for members in SPLIT_SLOTS.values()]
-  member = np.zeros((num_slots, len(parts)))
+  parts = [[slot] for slot in range(NUM_SLOTS)]
+  parts += [[slot, slot + 1] for slot in range(0, NUM_SLOTS, 2)]
+  parts += [list(members) for members in SPLIT_SLOTS.values()]
+  member = np.zeros((NUM_SLOTS, len(parts)))
   for unit, part in enumerate(parts):
     member[part, unit] = 1
-  return member, member.sum(axis=0) / num_slots
+  return member, member.sum(axis=0) / NUM_SLOTS

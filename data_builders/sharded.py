@@ -78,10 +78,6 @@ class Source:
   """Official file name -> path."""
   allow_missing: bool = False
 
-  def has(self, part: Sequence[downloads.OfficialFile], name: str) -> bool:
-    """Returns whether the files of an optional part are there."""
-    return all(file.name in self.paths for file in part if file.part == name)
-
 
 class ArchiveBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
   """Base of the builders that read zip archives and tables."""

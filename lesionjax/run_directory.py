@@ -10,7 +10,6 @@ import importlib.metadata
 import json
 import os
 import platform
-import resource
 import shlex
 import subprocess
 import sys
@@ -22,6 +21,7 @@ import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
+from data_builders import peak_memory
 from data_builders.errors import UserError
 from lesionjax import config as config_lib
 from lesionjax import files
@@ -122,7 +122,6 @@ def environment(wall_s: Mapping[str, float]) -> dict[str, Any]:
   Returns:
     Versions, hardware, commit, command, peak memory of this process.
   """
-  peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
   return {
     'created': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
     'command': shlex.join([os.path.basename(sys.executable), *sys.argv]),
@@ -136,8 +135,7 @@ def environment(wall_s: Mapping[str, float]) -> dict[str, Any]:
     'backend': jax.default_backend(),
     'packages': {name: _version(name) for name in _PACKAGES},
     'wall_s': dict(wall_s),
-    # ru_maxrss counts kilobytes on Linux and bytes on macOS.
-    'peak_memory_mb': round(peak / 2 ** (20 if sys.platform == 'darwin' else 10)),
+    'peak_memory_mb': round(peak_memory.mib()),
   }
 
 

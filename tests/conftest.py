@@ -81,3 +81,30 @@ def tiny_config(tiny_data_dir: pathlib.Path) -> ConfigDict:
   config.log.every_steps = 2
   config.checkpoint.every_steps = 3
   return config
+
+
+@pytest.fixture
+def config(tiny_config: ConfigDict) -> ConfigDict:
+  """Returns the configuration of the finished run: average, balanced sampling, plateau."""
+  tiny_config.train.ema_decay = 0.9
+  tiny_config.data.sampling = 'balanced'
+  tiny_config.schedule.name = 'plateau'
+  tiny_config.schedule.plateau_epochs = 1
+  return tiny_config
+
+
+@pytest.fixture(scope='session')
+def finished(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+  """Returns the directory of the uninterrupted run; filled by the first test that asks for it."""
+  return tmp_path_factory.mktemp('runs') / 'finished'
+
+
+@pytest.fixture
+def run(config: ConfigDict, finished: pathlib.Path) -> pathlib.Path:
+  """Returns the directory of a run that was trained to its end, once for all tests."""
+  from tests import programs
+
+  config.evaluate.colour_baseline = True
+  if not finished.exists():
+    programs.finish(programs.start(config, finished))
+  return finished

@@ -16,7 +16,7 @@ from lesionjax.training import classify
 from lesionjax.training.checkpoints import Checkpoints
 from lesionjax.training.progress import Progress, Rules, after_epoch, next_phase
 from lesionjax.training.writer import Writer
-from tests.test_experiment import assert_identical, records, saved
+from tests.programs import assert_identical, records, saved
 
 OFF = {'flip_horizontal': False, 'rotation_deg': 0.0, 'noise_std': 0.0}
 HEAD = {

@@ -85,6 +85,7 @@ def arborising_vessels(canvas: Canvas, outline: Outline, trunks: int, width: flo
   lines: list[tuple[np.ndarray, float]] = []
 
   def grow(start: np.ndarray, heading: float, thickness: float, length: float, depth: int) -> None:
+    """Adds a wavering branch to `lines`, and `depth` generations of thinner ones along it."""
     steps = 7
     turns = heading + np.cumsum(rng.normal(0, 0.3, steps))
     moves = np.stack([np.cos(turns), np.sin(turns)], axis=1) * (length / steps)

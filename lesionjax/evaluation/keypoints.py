@@ -70,7 +70,8 @@ def detect(image_ids: Sequence[str], read: ReadImage, threads: int | None = None
   """
   local = threading.local()  # a detector holds buffers, threads must not share it
 
-  def one(image_id: str) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
+  def detect(image_id: str) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
+    """Frames [K, 4] (x, y, size, angle), descriptors [K, 128] and (height, width) of one image."""
     if not hasattr(local, 'sift'):
       local.sift = cv2.SIFT.create(**_OPTIONS)
     grey = read_grey(image_id, read, SHORTER_PX)
@@ -85,7 +86,7 @@ def detect(image_ids: Sequence[str], read: ReadImage, threads: int | None = None
     return frames[:_PER_IMAGE], descriptors[:_PER_IMAGE], grey.shape
 
   with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
-    found = list(pool.map(one, image_ids))
+    found = list(pool.map(detect, image_ids))
   counts = [len(frames) for frames, _, _ in found]
   return Keypoints(
     starts=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),

@@ -14,16 +14,9 @@ import pytest
 
 from data_builders.errors import UserError
 from lesionjax.evaluation import audit, audit_findings, audit_rows, audit_text
+from tests.evaluation.audit_tables import CLEAN
 from tests.evaluation.pictures import jpeg, picture
 
-CLEAN = """image_id,lesion_id,patient_id,dx,split
-i0,L0,P0,mel,train
-i1,L0,P0,mel,train
-i2,L1,P1,nv,train
-i3,L2,P2,nv,test
-i4,,,mel,test
-i5,,,nv,val
-"""
 # i6 shares the lesion of i0; i7 the patient of i2 only; i8 is connected to i0 through i6's patient.
 LEAKY = CLEAN + 'i6,L0,P6,mel,test\ni7,L7,P1,nv,test\ni8,L8,P6,nv,val\n'
 

@@ -5,16 +5,9 @@ from __future__ import annotations
 import pytest
 
 from lesionjax.evaluation import audit
+from tests.evaluation.audit_tables import CLEAN
 from tests.evaluation.pictures import jpeg, picture
 
-CLEAN = """image_id,lesion_id,patient_id,dx,split
-i0,L0,P0,mel,train
-i1,L0,P0,mel,train
-i2,L1,P1,nv,train
-i3,L2,P2,nv,test
-i4,,,mel,test
-i5,,,nv,val
-"""
 COLUMNS = ('--split=split', '--group=lesion_id,patient_id', '--label=dx')
 
 

@@ -76,7 +76,8 @@ def measure(
   hairy = set(chosen[:hair_images].tolist())
   rows = np.sort(chosen)
 
-  def numbers(row: int) -> dict[str, Any]:
+  def measure_row(row: int) -> dict[str, Any]:
+    """All numbers of one image; `hair` holds a share of pixels for every detector, where asked."""
     keys = ('image', 'mask', 'hair_mask') if row in hairy else ('image', 'mask')
     pixels = prepared.pixels(str(table.split[row]), int(table.index[row]), keys)
     image = image_of(pixels, table, row)
@@ -90,7 +91,7 @@ def measure(
         found['hair'][TRUE_HAIR] = float((stored > 0).mean())
     return found
 
-  measured = list(sharded.ordered_map(numbers, rows.tolist()))
+  measured = list(sharded.ordered_map(measure_row, rows.tolist()))
   columns = {key: np.array([one[key] for one in measured]) for key in measured[0] if key != 'hair'}
   with_hair = [one['hair'] for one in measured if 'hair' in one]
   names = with_hair[0] if with_hair else {}

@@ -163,10 +163,6 @@ class Prepared:
     keys = [key for key in keys if key in self._features]
     return self._parse(subset(self._features, keys), split, self._sources[split][int(index)])
 
-  def has(self, key: str) -> bool:
-    """Whether the data set has a feature."""
-    return key in self._features
-
   def _rows(self, split: str) -> Iterator[dict[str, Any]]:
     """The small features of a split's records, and what the image's header says."""
     wanted = ('image', 'mask', 'label', 'age', *TEXTS)
