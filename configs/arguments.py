@@ -1,0 +1,57 @@
+"""The argument of a recipe: `--config=configs/RECIPE.py:size=96,epochs=20`."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from data_builders.errors import UserError
+
+
+def parse(recipe: str, argument: str, allowed: dict[str, Any]) -> dict[str, Any]:
+  """Reads KEY=VALUE pairs, separated by commas.
+
+  Args:
+    recipe: name of the recipe, for messages.
+    argument: what stands behind the colon; '' = all defaults.
+    allowed: for every key a tuple of values of which the first is the default, or a default of type
+      int or float, which must then be positive.
+
+  Returns:
+    Value of every key of `allowed`, in its order.
+
+  Raises:
+    UserError: for an unknown or repeated key, or a value that is not allowed.
+  """
+  values = {key: rule[0] if isinstance(rule, tuple) else rule for key, rule in allowed.items()}
+  given: set[str] = set()
+  for pair in filter(None, argument.split(',')):
+    key, equals, text = (part.strip() for part in pair.partition('='))
+    where = f'configs/{recipe}.py:{argument}'
+    if key not in allowed or not equals:
+      near = difflib.get_close_matches(key, allowed, n=1)
+      hint = f'; did you mean {near[0]}?' if near and key not in allowed else ''
+      raise UserError(
+        f'{where}: {pair!r} is not KEY=VALUE with a key among {", ".join(allowed)}{hint}'
+      )
+    if key in given:
+      raise UserError(f'{where} gives {key} twice; give it once.')
+    given.add(key)
+    values[key] = _value(where, key, text, allowed[key])
+  return values
+
+
+def _value(where: str, key: str, text: str, rule: Any) -> Any:
+  """Returns a value of a rule's type, or says what is allowed."""
+  if isinstance(rule, tuple):
+    named = {str(value): value for value in rule}
+    if text not in named:
+      raise UserError(f'{where}: {key}={text} is not one of {", ".join(named)}.')
+    return named[text]
+  try:
+    value = type(rule)(text)
+  except ValueError:
+    value = 0
+  if not 0 < value < float('inf'):
+    raise UserError(f'{where}: {key}={text} must be a positive {type(rule).__name__}.')
+  return value
