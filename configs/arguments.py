@@ -5,7 +5,42 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
+from ml_collections import ConfigDict
+
 from data_builders.errors import UserError
+
+PROTOCOLS = ('rigorous', 'published')
+WEIGHTS = ('imagenet', 'run', 'random')
+
+
+def set_data(config: ConfigDict, name: str, protocol: str, preprocessing: str = '') -> None:
+  """Chooses the prepared data set of a protocol: lesions kept together, or images split one by one.
+
+  Args:
+    config: of the recipe.
+    name: of the builder.
+    protocol: of `PROTOCOLS`.
+    preprocessing: what the builder did to every image, see `data_builders.cleaning.pipeline`.
+  """
+  config.protocol = protocol
+  split = 'random' if protocol == 'published' else 'grouped'
+  config.data.name = f'{name}/{split}' + (f'-{preprocessing}' if preprocessing else '')
+  config.data.data_dir = 'data'
+  config.data.input = 'ram'
+
+
+def set_weights(config: ConfigDict, weights: str) -> None:
+  """Says what a network starts from.
+
+  Args:
+    config: of the recipe.
+    weights: 'imagenet' downloads them, 'run' takes those of a finished run, which
+      --config.init_from must then name, 'random' draws them.
+  """
+  if weights == 'imagenet':
+    config.model.pretrained = 'imagenet'
+  elif weights == 'run':
+    config.init_head = 'reinit'
 
 
 def parse(recipe: str, argument: str, allowed: dict[str, Any]) -> dict[str, Any]:

@@ -138,7 +138,9 @@ def _train() -> ConfigDict:
   train.epochs = 10
   train.batch_size = 64  # over all devices and processes
   train.accumulate = 1  # micro-batches a step; each of batch_size / accumulate images
-  train.label_smoothing = 0.0
+  train.loss = 'cross_entropy'  # or, with two classes, 'bce'
+  train.label_smoothing = 0.0  # of cross_entropy
+  train.pos_weight = 1.0  # of bce: how many negatives a positive weighs
   train.clip_norm = 0.0  # global gradient norm; 0 = no clipping
   train.ema_decay = 0.0  # moving average of the weights, which is then what is evaluated; 0 = off
   return train

@@ -29,7 +29,7 @@ def get_config(argument: str = '') -> ConfigDict:
     'isic2019_scratch',
     argument,
     {
-      'protocol': ('rigorous', 'published'),
+      'protocol': arguments.PROTOCOLS,
       'size': 96,
       'epochs': 20,
       'model': ('resnet18', *(name for name in MODELS if name != 'resnet18')),
@@ -37,14 +37,10 @@ def get_config(argument: str = '') -> ConfigDict:
   )
   config = base.get_config()
   config.recipe = 'isic2019_scratch'
-  config.protocol = chosen['protocol']
-  random = '/random' if chosen['protocol'] == 'published' else ''
-  config.data.name = f'isic2019{random}'
+  arguments.set_data(config, 'isic2019', chosen['protocol'])
   config.data.classes = 'isic8'
-  config.data.data_dir = 'data'
   config.data.size_px = chosen['size']
   config.data.sampling = 'sqrt'
-  config.data.input = 'ram'
 
   augment = config.augment
   augment.flip_horizontal = augment.flip_vertical = True

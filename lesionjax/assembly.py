@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from typing import Any
 
@@ -12,23 +11,22 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
-from lesionjax import config as config_lib
 from lesionjax.data import memory
 from lesionjax.data.augment import augment, normalise
 from lesionjax.data.datasets import names_of, open_split, provenance
 from lesionjax.data.features import feature_stream
 from lesionjax.data.records import Split
 from lesionjax.data.stream import eval_stream, to_device, train_stream
-from lesionjax.evaluation.metrics import point_metrics
 from lesionjax.models import build_model
 from lesionjax.models.parts import head_of
-from lesionjax.phases import Phase, augment_options, phases_of, trainable_paths
+from lesionjax.phases import Phase, augment_options
 from lesionjax.training.cached import on_features
 from lesionjax.training.classify import Prepare, make_task
 from lesionjax.training.loop import Plan
-from lesionjax.training.mesh import Mesh, check_batch, make_mesh
+from lesionjax.training.losses import make_loss
+from lesionjax.training.mesh import Mesh
 from lesionjax.training.optimiser import make_optimiser, make_schedule
-from lesionjax.training.progress import Progress, Rules
+from lesionjax.training.progress import Rules
 from lesionjax.training.state import Task
 
 
@@ -213,6 +211,9 @@ def make_classifier(
     plan.total_steps - first_step,
   )
   tx = make_optimiser(config.optimiser, rate, config.train.clip_norm)
+  loss = make_loss(
+    config.train.loss, num_classes, config.train.label_smoothing, config.train.pos_weight
+  )
 
   def task_of(model: Any, prepare: Prepare) -> Task:
     return make_task(
@@ -222,7 +223,7 @@ def make_classifier(
       # The optimiser counts the phase's steps, the record the run's.
       (lambda step: rate(step - first_step)) if first_step else rate,
       prepare,
-      label_smoothing=config.train.label_smoothing,
+      loss=loss,
       ema_decay=config.train.ema_decay,
       accumulate=config.train.accumulate,
       trainable=trainable,
@@ -248,91 +249,3 @@ def _share(config: ConfigDict) -> dict[str, int]:
     'process_count': jax.process_count(),
     'num_threads': config.data.num_threads or os.cpu_count() or 1,
   }
-
-
-def check_selection(metric: str, split: Split) -> None:
-  """Refuses a selection metric that validation does not measure."""
-  names = split.class_names
-  uniform = np.full((len(split), len(names)), 1 / len(names))
-  allowed = {'loss', *point_metrics(split.labels, uniform, names)}
-  if metric not in allowed:
-    raise UserError(f'config.select.metric={metric!r} is not one of {", ".join(sorted(allowed))}.')
-
-
-@dataclasses.dataclass(frozen=True)
-class PhasePieces:
-  """What one phase is put together from."""
-
-  settings: Phase
-  plan: Plan
-  task: Task
-  is_last: bool
-
-  def finished(self, step: int, progress: Progress) -> bool:
-    """Whether the phase has made its last step, of which the run has made `step`."""
-    return step >= self.plan.total_steps or progress.stopped_early
-
-
-@dataclasses.dataclass(frozen=True)
-class Pieces:
-  """What a training run is put together from."""
-
-  config: ConfigDict
-  mesh: Mesh
-  train: Split
-  validation: Split
-  phases: tuple[Phase, ...]
-  trainable: tuple[frozenset[str] | None, ...]  # of every phase; None is all parameters
-  profile_dir: str = ''
-
-  @classmethod
-  def of(cls, config: ConfigDict, profile_dir: str = '') -> Pieces:
-    """Checks the configuration and assembles everything; writes nothing into a run."""
-    config_lib.validate(config)
-    phases = phases_of(config)
-    mesh = make_mesh(config.num_devices)
-    check_batch('train.batch_size', config.train.batch_size, mesh, config.train.accumulate)
-    check_batch('evaluate.batch_size', config.evaluate.batch_size, mesh)
-    for phase in phases:
-      make_prepare(phase.config)
-    model = make_model(config, 2)  # a misspelt model is told before data are built
-    trainable = tuple(trainable_paths(phase, model) for phase in phases)
-    ensure_data(config)
-    train = open_data(config, config.data.train_split)
-    validation = open_data(config, config.data.validation_split)
-    check_selection(config.select.metric, validation)
-    make_plan(config, train)  # a batch that is too large is told before a directory is claimed
-    return cls(config, mesh, train, validation, phases, trainable, profile_dir)
-
-  def phase(self, progress: Progress) -> PhasePieces:
-    """Assembles the phase that the progress says."""
-    index, first_step = progress.phase, progress.phase_step
-    settings, trainable = self.phases[index], self.trainable[index]
-    plan = make_plan(settings.config, self.train, self.profile_dir, first_step, settings.name)
-    task = make_classifier(settings, len(self.train.class_names), plan, trainable)
-    return PhasePieces(settings, plan, task, index == len(self.phases) - 1)
-
-  @property
-  def plan(self) -> Plan:
-    """Counts of the first phase."""
-    return self.phase(Progress()).plan
-
-  @property
-  def task(self) -> Task:
-    """Task of the first phase."""
-    return self.phase(Progress()).task
-
-  @property
-  def keys(self) -> tuple[jax.Array, jax.Array]:
-    """Keys of the initial weights and of training."""
-    init_key, train_key = jax.random.split(jax.random.key(self.config.seed))
-    return init_key, train_key
-
-  @property
-  def batch_like(self) -> dict[str, np.ndarray]:
-    """A batch of one black image: only its shape matters to `init`."""
-    size_px = self.config.data.size_px
-    return {
-      'image': np.zeros((1, size_px, size_px, 3), np.uint8),
-      'label': np.zeros(1, np.int32),
-    }

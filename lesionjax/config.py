@@ -13,6 +13,7 @@ from data_builders import labels
 from data_builders.cleaning import pipeline
 from data_builders.errors import UserError
 from lesionjax.data.datasets import names_of
+from lesionjax.training import losses
 
 # Where a run lies and how often it speaks may change between two starts; its numbers do not depend
 # on these.
@@ -31,6 +32,8 @@ _LATER = {
   'data.classes': '',
   'data.preprocess': '',
   'data.input': 'stream',
+  'train.loss': 'cross_entropy',
+  'train.pos_weight': 1.0,
   'model.pretrained': '',
   'model.reinit': ('head',),
   'phases': (),
@@ -40,6 +43,7 @@ _CHOICES = {
   'protocol': ('rigorous', 'published'),
   'data.sampling': ('uniform', 'balanced', 'sqrt'),
   'data.input': ('stream', 'ram', 'device'),
+  'train.loss': losses.NAMES,
   'model.dtype': ('float32', 'bfloat16'),
   'optimiser.name': ('adamw', 'adam', 'sgd'),
   'schedule.name': ('constant', 'step', 'cosine', 'one_cycle', 'plateau'),
@@ -55,6 +59,7 @@ _RANGES = {
   'train.batch_size': (1, None),
   'train.accumulate': (1, None),
   'train.label_smoothing': (0.0, 0.999),
+  'train.pos_weight': (1e-6, 1e6),
   'train.clip_norm': (0.0, None),
   'train.ema_decay': (0.0, 0.999999),
   'optimiser.weight_decay': (0.0, None),
@@ -124,6 +129,16 @@ def validate(config: ConfigDict) -> None:
     raise UserError(
       f'config.train.batch_size={config.train.batch_size} must be a multiple of '
       f'config.train.accumulate={config.train.accumulate}.'
+    )
+  if config.train.loss == 'bce' and config.train.label_smoothing:
+    raise UserError(
+      f'config.train.label_smoothing={config.train.label_smoothing} has no effect with'
+      " config.train.loss='bce': set it to 0."
+    )
+  if config.train.loss != 'bce' and config.train.pos_weight != 1:
+    raise UserError(
+      f'config.train.pos_weight={config.train.pos_weight} has no effect with config.train.loss='
+      f"{config.train.loss!r}: set it to 1, or the loss to 'bce'."
     )
   if config.schedule.name == 'one_cycle' and config.schedule.warmup_epochs:
     raise UserError(

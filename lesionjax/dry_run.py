@@ -9,7 +9,8 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from lesionjax.assembly import Pieces, make_classifier
+from lesionjax.assembly import make_classifier
+from lesionjax.pieces import Pieces
 from lesionjax.training.checkpoints import shapes
 from lesionjax.training.freezing import split
 

@@ -18,10 +18,10 @@ from lesionjax import (
   run_directory,
   starting,
 )
-from lesionjax.assembly import Pieces
 from lesionjax.dry_run import describe
 from lesionjax.evaluating import evaluate
 from lesionjax.phase_inputs import Inputs, start_phase
+from lesionjax.pieces import Pieces
 from lesionjax.training.checkpoints import Checkpoints
 from lesionjax.training.loop import init_state
 from lesionjax.training.loop import train as run_loop

@@ -10,8 +10,8 @@ import numpy as np
 
 from data_builders.errors import UserError
 from lesionjax import assembly, inference, scoring
-from lesionjax.assembly import PhasePieces, Pieces
 from lesionjax.data.records import Split
+from lesionjax.pieces import PhasePieces, Pieces
 from lesionjax.training.checkpoints import Checkpoints
 from lesionjax.training.classify import make_eval_step
 from lesionjax.training.mesh import Mesh, to_host

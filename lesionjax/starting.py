@@ -10,8 +10,8 @@ import jax.numpy as jnp
 
 from data_builders.errors import UserError
 from lesionjax import assembly, inference, run_directory
-from lesionjax.assembly import Pieces
 from lesionjax.models import find_model, pretrained
+from lesionjax.pieces import Pieces
 from lesionjax.training.checkpoints import shapes
 from lesionjax.training.state import State
 

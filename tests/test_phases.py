@@ -9,9 +9,9 @@ import pytest
 from data_builders.errors import UserError
 from lesionjax import assembly, experiment, phase_inputs
 from lesionjax import config as config_lib
-from lesionjax.assembly import Pieces
 from lesionjax.dry_run import describe
 from lesionjax.phases import phases_of
+from lesionjax.pieces import Pieces
 from lesionjax.training import classify
 from lesionjax.training.checkpoints import Checkpoints
 from lesionjax.training.progress import Progress, Rules, after_epoch, next_phase

@@ -11,7 +11,7 @@ import pytest
 
 from data_builders.errors import UserError
 from lesionjax import experiment, starting
-from lesionjax.assembly import Pieces
+from lesionjax.pieces import Pieces
 from lesionjax.training.loop import init_state
 from tests.models import test_pretrained
 

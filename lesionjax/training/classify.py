@@ -25,7 +25,7 @@ def make_task(
   schedule: optax.Schedule,
   prepare: Prepare,
   *,
-  label_smoothing: float = 0.0,
+  loss: losses.Loss = losses.cross_entropy,
   ema_decay: float = 0.0,
   accumulate: int = 1,
   trainable: frozenset[str] | None = None,
@@ -40,7 +40,7 @@ def make_task(
     schedule: step -> learning rate, for the record only; `tx` applies it.
     prepare: (image uint8 [B, H, W, 3], key) -> network input float32; augments when a key is
       given, only normalises when it is None.
-    label_smoothing: see `losses.cross_entropy`.
+    loss: (logits, labels) -> loss of every image; a step lowers its mean.
     ema_decay: d in ema = d ema + (1 - d) params; 0 switches it off. Early on d is at most
       (1 + step) / (10 + step), so that the first weights are soon forgotten.
     accumulate: micro-batches whose gradients are averaged before the one update of a step. Batch
@@ -59,7 +59,7 @@ def make_task(
     tx,
     schedule,
     prepare,
-    label_smoothing,
+    loss,
     ema_decay,
     accumulate,
     trainable,
@@ -77,7 +77,7 @@ class _Classification:
   tx: optax.GradientTransformation
   schedule: optax.Schedule
   prepare: Prepare
-  label_smoothing: float
+  loss: losses.Loss
   ema_decay: float
   accumulate: int
   trainable: frozenset[str] | None
@@ -149,7 +149,7 @@ class _Classification:
           mutable=['batch_stats'],
           rngs={'dropout': key},
         )
-      per_image = losses.cross_entropy(logits, label, self.label_smoothing)
+      per_image = self.loss(logits, label)
       return per_image.mean(), (updates.get('batch_stats', {}), per_image, logits)
 
     return jax.grad(loss_fn, has_aux=True)(trained)

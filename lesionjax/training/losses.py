@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import jax
 import jax.numpy as jnp
+
+from data_builders.errors import UserError
+
+Loss = Callable[[jax.Array, jax.Array], jax.Array]
+"""(logits [B, K], labels int [B]) -> float32 [B]."""
+
+NAMES = ('cross_entropy', 'bce')
 
 
 def cross_entropy(logits: jax.Array, labels: jax.Array, label_smoothing: float = 0.0) -> jax.Array:
@@ -25,3 +35,49 @@ def cross_entropy(logits: jax.Array, labels: jax.Array, label_smoothing: float =
   log_p = jax.nn.log_softmax(logits.astype(jnp.float32))
   hit = jnp.take_along_axis(log_p, labels[:, None], axis=-1)[:, 0]
   return -(1.0 - label_smoothing) * hit - label_smoothing * log_p.mean(axis=-1)
+
+
+def binary_cross_entropy(
+  logits: jax.Array, labels: jax.Array, pos_weight: float | jax.Array = 1.0
+) -> jax.Array:
+  """Logistic loss in which positive images weigh more.
+
+  loss = -w y log sigmoid(z) - (1 - y) log sigmoid(-z) with z = logits[1] - logits[0], so that
+  softmax(logits)[1] is the probability that the loss is about.
+
+  Args:
+    logits: float [B, 2].
+    labels: int [B]; 1 is positive.
+    pos_weight: w; negatives / positives makes both classes weigh alike.
+
+  Returns:
+    float32 [B], in nats.
+
+  References:
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.BCEWithLogitsLoss.html
+  """
+  logits = logits.astype(jnp.float32)
+  margin = logits[:, 1] - logits[:, 0]
+  return jnp.where(labels == 1, pos_weight * jax.nn.softplus(-margin), jax.nn.softplus(margin))
+
+
+def make_loss(name: str, num_classes: int, label_smoothing: float, pos_weight: float) -> Loss:
+  """Returns the loss that `config.train` names.
+
+  Args:
+    name: of `NAMES`.
+    num_classes: K; 'bce' takes two.
+    label_smoothing: of 'cross_entropy'.
+    pos_weight: of 'bce'.
+
+  Raises:
+    UserError: 'bce' with other than two classes.
+  """
+  if name == 'cross_entropy':
+    return partial(cross_entropy, label_smoothing=label_smoothing)
+  if num_classes != 2:
+    raise UserError(
+      f"config.train.loss='bce' takes two classes, not {num_classes}: set"
+      " config.data.classes='binary', or config.train.loss='cross_entropy'."
+    )
+  return partial(binary_cross_entropy, pos_weight=pos_weight)
