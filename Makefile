@@ -83,8 +83,9 @@ constraints: install-dev  ## resolve constraints.txt anew, for every supported P
 	  --extra bench --extra dev --no-emit-index-url --no-annotate --custom-compile-command 'make constraints' \
 	  -o constraints.txt
 
-results: install  ## write the tables of docs/results.md and README.md from docs/results/*.json
+results: install  ## write the tables of docs/results.md and README.md from docs/results/*.json and docs/benchmarks
 	@$(BIN)/python -m lesionjax.report.results table
+	@$(BIN)/python -m lesionjax.report.model_table
 
 clean:  ## remove caches and build output (data, runs and .venv stay)
 	@rm -rf build dist .pytest_cache .ruff_cache *.egg-info

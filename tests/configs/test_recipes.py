@@ -1,0 +1,115 @@
+"""Every recipe is a complete, allowed configuration, and says what its text says."""
+
+import pathlib
+
+import pytest
+
+from configs import (
+  ham_adasyn,
+  ham_binary,
+  ham_resnet,
+  ham_resnet18_head,
+  isic2019_balance,
+  isic2019_scratch,
+  quickstart,
+)
+from data_builders.configs import parse
+from data_builders.errors import UserError
+from lesionjax import config as config_lib
+from lesionjax.assembly import make_classifier, make_model
+from lesionjax.phases import phases_of, trainable_paths
+from lesionjax.training.loop import Plan
+from lesionjax.training.progress import Rules
+
+RECIPES = {
+  module.__name__.rpartition('.')[2]: module
+  for module in (
+    ham_adasyn, ham_binary, ham_resnet, ham_resnet18_head, isic2019_balance, isic2019_scratch,
+    quickstart,
+  )
+}  # fmt: skip
+RUNS = [
+  ('quickstart', None),
+  ('ham_resnet', 'balanced'),
+  ('ham_adasyn', 'weights=random'),
+  ('ham_adasyn', 'model=vgg16,protocol=published'),
+  ('ham_adasyn', 'model=resnet50,train=all,weights=random,epochs=3'),
+  ('ham_binary', 'loss=bce,hair=remove,weights=random'),
+  ('ham_resnet18_head', ''),
+  ('ham_resnet18_head', 'train=last_block,protocol=published'),
+  ('ham_resnet18_head', 'train=full,weights=random'),
+  ('isic2019_balance', ''),
+  ('isic2019_balance', 'arm=direct,weights=random,cleaning=none,data=ham10000'),
+  ('isic2019_scratch', 'protocol=published,size=128,model=efficientnet_b0'),
+]
+
+
+def config_of(recipe, argument):
+  module = RECIPES[recipe]
+  return module.get_config() if argument is None else module.get_config(argument)
+
+
+def test_all_recipes_are_looked_at():
+  files = {path.stem for path in pathlib.Path('configs').glob('*.py')}
+  assert {*RECIPES} == files - {'__init__', 'arguments', 'base'}
+
+
+@pytest.mark.parametrize(('recipe', 'argument'), RUNS)
+def test_a_recipe_is_a_complete_configuration(recipe, argument):
+  config = config_of(recipe, argument)
+  config_lib.validate(config)
+  assert config.recipe == recipe
+  for name in config.data.name.split(','):
+    parse(name.partition('/')[2] or 'grouped')
+  model = make_model(config, 2)
+  plan = Plan(2, 4, 8, 1, 0, Rules(config.select.metric), ('benign', 'malignant'))
+  for phase in phases_of(config):
+    make_classifier(phase, 2, plan, trainable_paths(phase, model))
+
+
+def test_two_phases_as_in_the_text():
+  head, whole = phases_of(isic2019_balance.get_config())
+  assert (head.config.train.epochs, whole.config.train.epochs) == (20, 10)
+  assert (head.trainable, whole.trainable) == ('head', 'all')
+  assert head.config.optimiser.learning_rate == 1e-2
+  assert whole.config.optimiser.learning_rate == 1e-4
+  assert whole.config.schedule.plateau_factor == 0.5
+  assert whole.config.select.patience_epochs == 10
+
+
+def test_the_published_head_lets_batch_statistics_drift():
+  (published,) = phases_of(ham_resnet18_head.get_config('protocol=published'))
+  (rigorous,) = phases_of(ham_resnet18_head.get_config())
+  assert not published.freeze_batch_stats
+  assert rigorous.freeze_batch_stats
+
+
+def test_a_run_to_start_from_must_be_named():
+  with pytest.raises(UserError, match=r'config\.init_from'):
+    config_lib.validate(ham_resnet18_head.get_config('weights=run'))
+
+
+def test_bce_is_for_two_classes():
+  config = ham_binary.get_config('loss=bce,weights=random')
+  plan = Plan(2, 4, 8, 1, 0, Rules('loss'), ('a', 'b', 'c'))
+  with pytest.raises(UserError, match='takes two classes, not 3'):
+    make_classifier(phases_of(config)[0], 3, plan)
+
+
+@pytest.mark.parametrize(
+  ('key', 'value', 'sentence'),
+  [
+    ('loss', 'mse', r"config\.train\.loss='mse' is not one of 'cross_entropy', 'bce'"),
+    ('pos_weight', 0.0, r'config\.train\.pos_weight=0\.0 must be'),
+    ('pos_weight', 2.0, r"pos_weight=2\.0 has no effect with config\.train\.loss='cross_entropy'"),
+  ],
+)
+def test_settings_of_the_loss(key, value, sentence):
+  config = quickstart.get_config()
+  config.train[key] = value
+  with pytest.raises(UserError, match=sentence):
+    config_lib.validate(config)
+  config = ham_binary.get_config('loss=bce,weights=random')
+  config.train.label_smoothing = 0.1
+  with pytest.raises(UserError, match=r'label_smoothing=0\.1 has no effect'):
+    config_lib.validate(config)
