@@ -37,10 +37,22 @@ def best_epoch(run: Run) -> tuple[float, str] | None:
   return _epoch(record), metric
 
 
+def phase_starts(run: Run) -> list[tuple[float, str]]:
+  """Where every phase begins, in epochs, and its name; empty where a run has only one."""
+  starts: list[tuple[float, str]] = []
+  before = 0.0
+  for record in run.history.get('train', []):
+    name = str(record.get('phase', ''))
+    if name and (not starts or starts[-1][1] != name):
+      starts.append((before, name))
+    before = _epoch(record)
+  return starts if len(starts) > 1 else []
+
+
 def training_plots(run: Run) -> list[Plot]:
   """Loss, accuracy, balanced accuracy and recall of every class per epoch; empty without any."""
   train, validation = (run.history.get(kind, []) for kind in ('train', 'validation'))
-  best = best_epoch(run)
+  marks = best_epoch(run), phase_starts(run)
   plots = []
   for key, title, unit in _CURVES:
     figure, axes = figures.new_figure()
@@ -52,19 +64,23 @@ def training_plots(run: Run) -> list[Plot]:
       )
     ]
     if any(drawn):
-      _finish(axes, best, unit, share=key != 'loss')
+      _finish(axes, *marks, unit, share=key != 'loss')
       figures.add_legend(figure, axes)
       alt = f'{title} per epoch. ' + _ends(key, {'training': train, 'validation': validation})
       plots.append(Plot(f'curve_{key}', title, alt, figure))
   for kind, records in (('validation', validation), ('training', train)):
-    plot = _recall_plot(kind, records, run.class_names, best)
+    plot = _recall_plot(kind, records, run.class_names, *marks)
     if plot:
       plots.append(plot)
   return plots
 
 
 def _recall_plot(
-  kind: str, records: list[dict[str, Any]], names: Sequence[str], best: tuple[float, str] | None
+  kind: str,
+  records: list[dict[str, Any]],
+  names: Sequence[str],
+  best: tuple[float, str] | None,
+  phases: list[tuple[float, str]],
 ) -> Plot | None:
   figure, axes = figures.new_figure(3.5)
   drawn = [
@@ -78,7 +94,7 @@ def _recall_plot(
   ]
   if not any(drawn):
     return None
-  _finish(axes, best, 'recall (share of the class found)', share=True)
+  _finish(axes, best, phases, 'recall (share of the class found)', share=True)
   figures.add_legend(figure, axes)
   last = [f'{number(records[-1].get(f"recall/{name}")):.2f}' for name in names]
   title = f'Recall of every class, {kind}'
@@ -95,7 +111,19 @@ def _draw(axes: Axes, records: list[dict[str, Any]], key: str, look: dict[str, A
   return True
 
 
-def _finish(axes: Axes, best: tuple[float, str] | None, unit: str, share: bool) -> None:
+def _finish(
+  axes: Axes,
+  best: tuple[float, str] | None,
+  phases: list[tuple[float, str]],
+  unit: str,
+  share: bool,
+) -> None:
+  for start, name in phases:
+    if start:
+      axes.axvline(start, color='#C3CBD4', linewidth=1)
+    place = {'xycoords': axes.get_xaxis_transform(), 'textcoords': 'offset points'}
+    note = axes.annotate(figures.shorten(name), (start, 1.0), xytext=(3, 3), **place)
+    note.set(fontsize=7.5, color='#52606D')
   if best:
     label = f'best ({best[0]:g})'
     axes.axvline(best[0], color='#7B8794', linewidth=1, linestyle=(0, (2, 2)), label=label)

@@ -39,6 +39,7 @@ def test_a_page_that_drifted_is_told_and_mended(tmp_path, monkeypatch, capsys):
   assert model_table.main(root) == 0
   assert model_table.main([*root, '--check']) == 0
   text = page.read_text()
-  assert text.startswith('before\n') and text.endswith('after\n')
+  assert text.startswith('before\n')
+  assert text.endswith('after\n')
   assert 'old' not in text
   assert '| `resnet18` | 11.7 | 3.63 at 224 | [timm/resnet18.tv_in1k]' in text

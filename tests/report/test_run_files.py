@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from lesionjax.report.figures_training import best_epoch, training_plots
+from lesionjax.report.figures_training import best_epoch, phase_starts, training_plots
 from lesionjax.report.run_files import read_run
 
 
@@ -67,3 +67,18 @@ def test_a_log_of_nulls_draws_nothing(tmp_path):
   run = write_log(tmp_path, [record('validation', 1, None)])
   assert training_plots(run) == []
   assert best_epoch(run) is None
+
+
+def test_phases_are_marked_where_they_begin(tmp_path):
+  records = [
+    record(kind, epoch, 0.5, phase='head' if epoch <= 3 else 'all')
+    for epoch in range(1, 6)
+    for kind in ('train', 'validation')
+  ]
+  run = write_log(tmp_path, records)
+  assert phase_starts(run) == [(0.0, 'head'), (3, 'all')]
+  (axes,) = training_plots(run)[0].figure.axes
+  assert [text.get_text() for text in axes.texts] == ['head', 'all']
+  assert 3 in [line.get_xdata()[0] for line in axes.get_lines() if len(line.get_xdata()) == 2]
+  only_one = [{**one, 'phase': 'head'} for one in records]
+  assert phase_starts(write_log(tmp_path, only_one)) == []
