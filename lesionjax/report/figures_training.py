@@ -120,7 +120,7 @@ def _finish(
 ) -> None:
   for start, name in phases:
     if start:
-      axes.axvline(start, color='#C3CBD4', linewidth=1)
+      axes.axvline(start, color='#52606D', linewidth=0.9)
     place = {'xycoords': axes.get_xaxis_transform(), 'textcoords': 'offset points'}
     note = axes.annotate(figures.shorten(name), (start, 1.0), xytext=(3, 3), **place)
     note.set(fontsize=7.5, color='#52606D')
