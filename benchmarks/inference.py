@@ -14,11 +14,9 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import common, peers
-from lesionjax.allocator import keep_freed_memory
+from benchmarks import common, model_sides, peers
 from lesionjax.models import build_model
 
 
@@ -50,11 +48,11 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
   """Runs both sides and describes what was run."""
   shape = (options.batch, options.size, options.size, 3)
   image = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-  gpu = jax.default_backend() == 'gpu'
   threads = common.cores()
-  dtype = jnp.bfloat16 if gpu else jnp.float32
-  peer = peers.inference(peers.timm_name(options.model), options.classes, image, threads)
-  ours, compile_s = ours_inference(options.model, options.classes, image, dtype)
+  peer = peers.inference(
+    options.peer or peers.timm_name(options.model), options.classes, image, threads
+  )
+  ours, compile_s = ours_inference(options.model, options.classes, image, model_sides.dtype())
   for _ in range(options.warmup):
     ours()
     peer()
@@ -63,30 +61,18 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     'benchmark': 'inference',
     **result,
     'unit': 's per batch',
-    'model': options.model,
-    'size': options.size,
-    'batch': options.batch,
-    'device': jax.devices()[0].device_kind,
-    'dtype': jnp.dtype(dtype).name,
+    **model_sides.describe(options, result['ours'], passes=1),
     'threads': threads,
     'compile_s': round(compile_s, 2),
-    'hardware': common.machine(),
   }
 
 
 def main() -> dict[str, Any]:
   """Parses the command line and measures."""
-  parser = argparse.ArgumentParser(description='forward pass, ours against timm')
-  parser.add_argument('--model', default='efficientnet_b0', help='a name in MODELS with a peer')
-  parser.add_argument('--size', type=int, default=224, help='image height and width in px')
-  parser.add_argument('--batch', type=int, default=16, help='images per pass')
-  parser.add_argument('--classes', type=int, default=7)
-  parser.add_argument('--rounds', type=int, default=9, help='timed rounds of either side')
-  parser.add_argument('--repeats', type=int, default=1, help='passes per round')
-  parser.add_argument('--warmup', type=int, default=2, help='untimed passes of either side')
-  options = parser.parse_args()
-  keep_freed_memory()  # as main.py does; it holds for both sides
-  return measure(options)
+  options = model_sides.parse(
+    'forward pass, ours against timm', 'efficientnet_b0', 224, 16, 'passes'
+  )
+  return common.keep(measure(options), options.json)
 
 
 if __name__ == '__main__':

@@ -14,12 +14,10 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
-from benchmarks import common, peers
-from lesionjax.allocator import keep_freed_memory
+from benchmarks import common, model_sides, peers
 from lesionjax.models import MODELS, build_model
 from lesionjax.training import classify
 
@@ -68,14 +66,11 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
   shape = (options.batch, options.size, options.size, 3)
   image = rng.normal(size=shape).astype(np.float32)
   label = rng.integers(0, options.classes, options.batch)
-  gpu = jax.default_backend() == 'gpu'
   threads = common.cores()
   peer = peers.train_step(
     options.peer or peers.timm_name(options.model), options.classes, image, label, threads
   )
-  ours, compile_s = ours_step(
-    options.model, options.classes, image, label, jnp.bfloat16 if gpu else jnp.float32
-  )
+  ours, compile_s = ours_step(options.model, options.classes, image, label, model_sides.dtype())
   for _ in range(options.warmup):
     ours()
     peer()
@@ -84,31 +79,16 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     'benchmark': 'train_step',
     **result,
     'unit': 's per step',
-    'model': options.model,
-    'size': options.size,
-    'batch': options.batch,
-    'device': jax.devices()[0].device_kind,
-    'dtype': 'bfloat16' if gpu else 'float32',
+    **model_sides.describe(options, result['ours'], passes=3),
     'threads': threads,
     'compile_s': round(compile_s, 2),
-    'hardware': common.machine(),
   }
 
 
 def main() -> dict[str, Any]:
   """Parses the command line and measures."""
-  parser = argparse.ArgumentParser(description='training step, ours against timm')
-  parser.add_argument('--model', default='resnet18')
-  parser.add_argument('--peer', help="timm's name where it differs from ours")
-  parser.add_argument('--size', type=int, default=64, help='image height and width in px')
-  parser.add_argument('--batch', type=int, default=64, help='images per step')
-  parser.add_argument('--classes', type=int, default=7)
-  parser.add_argument('--rounds', type=int, default=9, help='timed rounds of either side')
-  parser.add_argument('--repeats', type=int, default=1, help='steps per round')
-  parser.add_argument('--warmup', type=int, default=3, help='untimed steps of either side')
-  options = parser.parse_args()
-  keep_freed_memory()  # as main.py does; it holds for both sides
-  return measure(options)
+  options = model_sides.parse('training step, ours against timm', 'resnet18', 64, 64, 'steps')
+  return common.keep(measure(options), options.json)
 
 
 if __name__ == '__main__':
