@@ -29,8 +29,9 @@ _TAPS_MAX_KERNEL_GRADIENT_PIXELS = 4
 # Kernel gradients from so many input channels on are a product with patches on a CPU (174 to 240
 # GFLOP/s against 71 to 224, from 7x7 to 64x64); at the 3 of a stem the patches cost more ...
 _PATCHES_MIN_CHANNELS = 16
-# ... which are made for so many elements at a time (float32: 4 MiB, near a core's cache).
-_PATCHES_MAX_ELEMENTS = 1 << 20
+# ... which are made for so many elements at a time (float32: 1 MiB, within a core's cache), or for
+# twice those of the kernel, whose sum is read and written again every time.
+_PATCHES_MAX_ELEMENTS = 1 << 18
 # The same for the transposed factor of the kernel gradient of a 1x1 convolution.
 _POINTWISE_MAX_ELEMENTS = 1 << 16
 
@@ -225,6 +226,22 @@ def _largest_step(rows: int, row_elements: int, limit: int) -> int:
 
 
 def _patches_kernel_gradient(x, kernel_shape, gradient, strides, pads) -> jax.Array:
+  """Kernel gradient by patches of the narrower of the two maps.
+
+  At stride 1 the input and the output gradient may change places: every tap is then mirrored.
+  """
+  kh, kw, channels, features = kernel_shape
+  (top, bottom), (left, right) = pads
+  mirrored = (kh - 1 - top, kh - 1 - bottom), (kw - 1 - left, kw - 1 - right)
+  if features >= channels or strides != (1, 1) or min(min(pad) for pad in mirrored) < 0:
+    return _patches_product(x, kernel_shape, gradient, strides, pads)
+  shape = (kh, kw, features, channels)
+  return jnp.transpose(
+    _patches_product(gradient, shape, x, strides, mirrored)[::-1, ::-1], (0, 1, 3, 2)
+  )
+
+
+def _patches_product(x, kernel_shape, gradient, strides, pads) -> jax.Array:
   """Kernel gradient as products of the output gradient with the patches it saw.
 
   The patches are made for a few rows of the output at a time, in a loop: all at once they would be
@@ -234,7 +251,8 @@ def _patches_kernel_gradient(x, kernel_shape, gradient, strides, pads) -> jax.Ar
   kh, kw, channels, features = kernel_shape
   batch, rows, columns, _ = gradient.shape
   row_elements = batch * columns * kh * kw * channels
-  step = _largest_step(rows, row_elements, _PATCHES_MAX_ELEMENTS)
+  limit = max(_PATCHES_MAX_ELEMENTS, 2 * kh * kw * channels * features)
+  step = _largest_step(rows, row_elements, limit)
   reach = ((step - 1) * strides[0] + 1, (columns - 1) * strides[1] + 1)
   padded = jnp.pad(x, ((0, 0), *pads, (0, 0)))
 
@@ -254,3 +272,32 @@ def _patches_kernel_gradient(x, kernel_shape, gradient, strides, pads) -> jax.Ar
   wide = jnp.promote_types(x.dtype, jnp.float32)
   total = lax.fori_loop(0, rows // step, add, jnp.zeros((features, kh * kw * channels), wide))
   return jnp.transpose(total).reshape(kernel_shape).astype(x.dtype)
+
+
+@jax.custom_vjp
+def materialised_gradient(x: jax.Array) -> jax.Array:
+  """The identity; on a CPU the gradient of x [B,H,W,C] is computed once and kept.
+
+  XLA fuses the sum of many readers' gradients into each of its own readers, over and over. It
+  does not look through a loop (an optimization barrier is gone before a CPU's fusion).
+  """
+  return x
+
+
+def _materialise(x):
+  rows = x.shape[1]
+  step = _largest_step(rows, 2, rows)
+  if step == rows:
+    return x
+
+  def copy(i, kept):
+    part = lax.dynamic_slice_in_dim(x, i * step, step, 1)
+    return lax.dynamic_update_slice_in_dim(kept, part, i * step, 1)
+
+  return lax.fori_loop(0, rows // step, copy, jnp.zeros_like(x))
+
+
+materialised_gradient.defvjp(
+  lambda x: (x, None),
+  lambda _, gradient: (lax.platform_dependent(gradient, cpu=_materialise, default=lambda x: x),),
+)
