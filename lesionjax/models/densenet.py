@@ -131,7 +131,7 @@ class DenseNet(nn.Module):
     for block, depth in enumerate(self.depths, 1):
       if block > 1:
         x = nn.relu(norm(name=f'transition{block - 1}_norm')(x, train, moments))
-        # The papers' order is convolution, pooling: the same, for four times the work.
+        # The paper convolves, then pools: the same, for four times the work.
         channels = x.shape[-1] // 2
         x = conv(channels, 1, name=f'transition{block - 1}_conv')(pooling.halve(x))
       seen = SeenMaps(x, train)
