@@ -12,11 +12,48 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from lesionjax.models import pooling
+from lesionjax.models import ops, pooling
 from lesionjax.models.heads import classify
-from lesionjax.models.layers import BatchNorm, Conv, check_size, stochastic_depth
+from lesionjax.models.layers import (
+  BatchNorm,
+  Conv,
+  batch_moments,
+  check_size,
+  stochastic_depth,
+)
 
 STRIDE = 32
+
+
+Moments = tuple[jax.Array, jax.Array]
+
+
+class SeenMaps:
+  """The maps that a dense block has made so far, and their moments.
+
+  The batch moments of a map are the same for every later norm: they are computed once, and the
+  gradients of the later layers meet in them as vectors.
+  """
+
+  def __init__(self, x: jax.Array, train: bool):
+    self._train = train
+    self._maps: list[jax.Array] = []
+    self._moments: list[Moments] = []
+    self.append(x)
+
+  def append(self, x: jax.Array) -> None:
+    """Adds channels [B,H,W,C]."""
+    x = ops.materialised_gradient(x)
+    self._maps.append(x)
+    if self._train:
+      self._moments.append(batch_moments(x))
+
+  def all(self) -> tuple[jax.Array, Moments | None]:
+    """Returns all channels [B,H,W,C], and their moments in training."""
+    if not self._train:
+      return jnp.concatenate(self._maps, -1), None
+    mean, var = (jnp.concatenate(part) for part in zip(*self._moments, strict=True))
+    return jnp.concatenate(self._maps, -1), (mean, var)
 
 
 class DenseLayer(nn.Module):
@@ -33,10 +70,10 @@ class DenseLayer(nn.Module):
   dtype: Any = jnp.float32
 
   @nn.compact
-  def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-    """Maps [B,H,W,C] to the new channels [B,H,W,growth]."""
+  def __call__(self, x: jax.Array, train: bool, moments: Moments | None = None) -> jax.Array:
+    """Maps [B,H,W,C], whose batch moments may be given, to the new channels [B,H,W,growth]."""
     conv, norm = partial(Conv, dtype=self.dtype), partial(BatchNorm, dtype=self.dtype)
-    x = nn.relu(norm(name='norm1')(x, train))
+    x = nn.relu(norm(name='norm1')(x, train, moments))
     x = conv(4 * self.growth, 1, name='conv1')(x)
     x = nn.relu(norm(name='norm2')(x, train))
     x = conv(self.growth, 3, name='conv2')(x)
@@ -90,18 +127,22 @@ class DenseNet(nn.Module):
     x = conv(2 * self.growth, 7, 2, name='stem_conv')(image)
     x = nn.relu(norm(name='stem_norm')(x, train))
     x = pooling.max_pool(x, 3, 2, pad=1)
-    done = 0
+    moments, done = None, 0
     for block, depth in enumerate(self.depths, 1):
       if block > 1:
-        x = nn.relu(norm(name=f'transition{block - 1}_norm')(x, train))
-        x = conv(x.shape[-1] // 2, 1, name=f'transition{block - 1}_conv')(x)
-        x = nn.avg_pool(x, (2, 2), (2, 2))
+        x = nn.relu(norm(name=f'transition{block - 1}_norm')(x, train, moments))
+        # The paper convolves, then pools: the same, for four times the work.
+        channels = x.shape[-1] // 2
+        x = conv(channels, 1, name=f'transition{block - 1}_conv')(pooling.halve(x))
+      seen = SeenMaps(x, train)
       for index in range(1, depth + 1):
         rate = self.stochastic_depth * done / sum(self.depths)
-        new = layer(self.growth, rate, self.dtype, name=f'block{block}_layer{index}')(x, train)
-        x = jnp.concatenate((x, new), axis=-1)
+        x, moments = seen.all()
+        new = layer(self.growth, rate, self.dtype, name=f'block{block}_layer{index}')
+        seen.append(new(x, train, moments))
         done += 1
-    x = nn.relu(norm(name='top_norm')(x, train))
+      x, moments = seen.all()
+    x = nn.relu(norm(name='top_norm')(x, train, moments))
     pooled = jnp.mean(x, (1, 2), dtype=jnp.float32)
     logits = classify(pooled, self.head, self.num_classes, self.dropout, train)
     return logits, {'last_map': x, 'pre_logits': pooled}

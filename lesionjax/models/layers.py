@@ -114,6 +114,14 @@ class DepthwiseConv(nn.Module):
     return depthwise_conv(x.astype(self.dtype), kernel.astype(self.dtype), self.stride, pads)
 
 
+def batch_moments(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+  """Returns the mean and the biased variance of [..., C] per channel, float32 [C]."""
+  x32 = x.astype(jnp.float32)
+  axes = tuple(range(x.ndim - 1))
+  mean = jnp.mean(x32, axes)
+  return mean, jnp.maximum(jnp.mean(jnp.square(x32), axes) - jnp.square(mean), 0.0)
+
+
 class BatchNorm(nn.Module):
   """Batch normalisation over all but the last axis, statistics in float32.
 
@@ -136,18 +144,26 @@ class BatchNorm(nn.Module):
   dtype: Any = jnp.float32
 
   @nn.compact
-  def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-    """Normalises [..., C] by the batch (train) or by the running statistics."""
+  def __call__(
+    self, x: jax.Array, train: bool, moments: tuple[jax.Array, jax.Array] | None = None
+  ) -> jax.Array:
+    """Normalises [..., C] by the batch (train) or by the running statistics.
+
+    Args:
+      x: [..., C].
+      train: whether the batch or the running statistics normalise.
+      moments: what `batch_moments(x)` returns, where the caller has it already.
+
+    Returns:
+      An array shaped like x, of `dtype`.
+    """
     shape = (x.shape[-1],)
     scale = self.param('scale', self.scale_init, shape, jnp.float32)
     bias = self.param('bias', nn.initializers.zeros_init(), shape, jnp.float32)
     mean_ = self.variable('batch_stats', 'mean', jnp.zeros, shape, jnp.float32)
     var_ = self.variable('batch_stats', 'var', jnp.ones, shape, jnp.float32)
     if train:
-      x32 = x.astype(jnp.float32)
-      axes = tuple(range(x.ndim - 1))
-      mean = jnp.mean(x32, axes)
-      var = jnp.maximum(jnp.mean(jnp.square(x32), axes) - jnp.square(mean), 0.0)
+      mean, var = batch_moments(x) if moments is None else moments
       if not self.is_initializing():
         mean_.value = self.momentum * mean_.value + (1 - self.momentum) * mean
         var_.value = self.momentum * var_.value + (1 - self.momentum) * var

@@ -19,7 +19,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-Pads = tuple[tuple[int, int], tuple[int, int]]
+from lesionjax.models import kernel_gradients
+from lesionjax.models.kernel_gradients import Pads, dot, largest_step
 
 # Maps of at most this many output pixels are convolved tap by tap on a CPU: measured at 1x1, 2x2
 # and 4x4, where most of a kernel lies outside the map; from 8x8 on lax is as fast or faster.
@@ -27,12 +28,8 @@ _TAPS_MAX_PIXELS = 16
 # The same for kernel gradients, beyond which patches are faster on maps so small.
 _TAPS_MAX_KERNEL_GRADIENT_PIXELS = 4
 # Kernel gradients from so many input channels on are a product with patches on a CPU (174 to 240
-# GFLOP/s against 71 to 224, from 7x7 to 64x64); at the 3 of a stem the patches cost more ...
+# GFLOP/s against 71 to 224, from 7x7 to 64x64); at the 3 of a stem the patches cost more.
 _PATCHES_MIN_CHANNELS = 16
-# ... which are made for so many elements at a time (float32: 4 MiB, near a core's cache).
-_PATCHES_MAX_ELEMENTS = 1 << 20
-# The same for the transposed factor of the kernel gradient of a 1x1 convolution.
-_POINTWISE_MAX_ELEMENTS = 1 << 16
 
 
 def lax_conv(x: jax.Array, kernel: jax.Array, strides: tuple[int, int], pads: Pads) -> jax.Array:
@@ -87,11 +84,11 @@ def _conv_backward(strides, pads, saved, gradient):
       to_input = jax.vjp(lambda x: lax_conv(x, kernel, strides, pads), x)[1](gradient)[0]
     pixels = gradient.shape[1] * gradient.shape[2]
     if kernel.shape[:2] == (1, 1) and pads == ((0, 0), (0, 0)):
-      to_kernel = _pointwise_kernel_gradient(x, gradient, strides)
+      to_kernel = kernel_gradients.pointwise(x, gradient, strides)
     elif taps and not (patches and pixels > _TAPS_MAX_KERNEL_GRADIENT_PIXELS):
       to_kernel = _taps_kernel_gradient(x, kernel.shape, gradient, strides, pads)
     else:
-      to_kernel = _patches_kernel_gradient(x, kernel.shape, gradient, strides, pads)
+      to_kernel = kernel_gradients.by_patches(x, kernel.shape, gradient, strides, pads)
     return to_input, to_kernel
 
   if not taps and not patches:
@@ -148,19 +145,13 @@ def _taps(
         yield row, column, vertical, horizontal
 
 
-def _dot(a: jax.Array, b: jax.Array, axes_a: tuple[int, ...], axes_b: tuple[int, ...]) -> jax.Array:
-  """Contraction in float32 at least: XLA's CPU products of bfloat16 are slow or missing."""
-  wide = jnp.promote_types(a.dtype, jnp.float32)
-  return lax.dot_general(a.astype(wide), b.astype(wide), ((axes_a, axes_b), ((), ())))
-
-
 def _taps_forward(x: jax.Array, kernel: jax.Array, strides, pads) -> jax.Array:
   """Sum over taps of (the pixels a tap sees) x (its matrix): nothing is spent on padding."""
   rows, columns = _out_size(x.shape, kernel.shape, strides, pads)
   total = jnp.zeros((), jnp.promote_types(x.dtype, jnp.float32))
   for row, column, v, h in _taps(x.shape, kernel.shape, strides, pads):
     seen = x[:, v.inputs(strides[0]), h.inputs(strides[1])]
-    part = _dot(seen, kernel[row, column], (3,), (0,))
+    part = dot(seen, kernel[row, column], (3,), (0,))
     total += jnp.pad(part, ((0, 0), (v.start, rows - v.stop), (h.start, columns - h.stop), (0, 0)))
   shape = (x.shape[0], rows, columns, kernel.shape[3])
   return jnp.broadcast_to(total, shape).astype(x.dtype)
@@ -170,7 +161,7 @@ def _taps_input_gradient(x_shape, kernel, gradient, strides, pads) -> jax.Array:
   """Transpose of `_taps_forward` in x."""
   total = jnp.zeros((), jnp.promote_types(gradient.dtype, jnp.float32))
   for row, column, v, h in _taps(x_shape, kernel.shape, strides, pads):
-    part = _dot(gradient[:, v.start : v.stop, h.start : h.stop], kernel[row, column], (3,), (1,))
+    part = dot(gradient[:, v.start : v.stop, h.start : h.stop], kernel[row, column], (3,), (1,))
     edges = [(0, 0, 0)]
     for axis, span in ((0, v), (1, h)):
       after = x_shape[1 + axis] - span.inputs(strides[axis]).stop
@@ -185,72 +176,36 @@ def _taps_kernel_gradient(x, kernel_shape, gradient, strides, pads) -> jax.Array
   for row, column, v, h in _taps(x.shape, kernel_shape, strides, pads):
     seen = x[:, v.inputs(strides[0]), h.inputs(strides[1])]
     pixels = gradient[:, v.start : v.stop, h.start : h.stop]
-    found[row, column] = _dot(seen, pixels, (0, 1, 2), (0, 1, 2)).astype(x.dtype)
+    found[row, column] = dot(seen, pixels, (0, 1, 2), (0, 1, 2)).astype(x.dtype)
   none = jnp.zeros(kernel_shape[2:], x.dtype)
   taps = [found.get((i, j), none) for i in range(kernel_shape[0]) for j in range(kernel_shape[1])]
   return jnp.stack(taps).reshape(kernel_shape)
 
 
-def _pointwise_kernel_gradient(x, gradient, strides) -> jax.Array:
-  """Kernel gradient of a 1x1 convolution: one product over all pixels, a few rows at a time.
+@jax.custom_vjp
+def materialised_gradient(x: jax.Array) -> jax.Array:
+  """The identity; on a CPU the gradient of x [B,H,W,C] is computed once and kept.
 
-  XLA transposes the first factor, and as one product it computes the normalisation and the relu
-  that made it along the transposed order, pixel by pixel: a third of ResNet-50's training step. A
-  loop keeps them apart; the narrower factor comes first.
+  XLA fuses the sum of many readers' gradients into each of its own readers, over and over. It
+  does not look through a loop (an optimization barrier is gone before a CPU's fusion).
   """
-  batch, rows, columns, features = gradient.shape
-  channels = x.shape[3]
-  x = x[:, :: strides[0], :: strides[1]][:, :rows, :columns]
-  row_elements = batch * columns * min(channels, features)
-  step = _largest_step(rows, row_elements, _POINTWISE_MAX_ELEMENTS)
-
-  def add(i, total):
-    seen = lax.dynamic_slice_in_dim(x, i * step, step, 1)
-    part = lax.dynamic_slice_in_dim(gradient, i * step, step, 1)
-    if channels <= features:
-      return total + _dot(seen, part, (0, 1, 2), (0, 1, 2))
-    return total + _dot(part, seen, (0, 1, 2), (0, 1, 2))
-
-  wide = jnp.promote_types(x.dtype, jnp.float32)
-  shape = (min(channels, features), max(channels, features))
-  total = lax.fori_loop(0, rows // step, add, jnp.zeros(shape, wide))
-  total = total if channels <= features else jnp.transpose(total)
-  return total[None, None].astype(x.dtype)
+  return x
 
 
-def _largest_step(rows: int, row_elements: int, limit: int) -> int:
-  """The largest divisor of `rows` whose rows hold at most `limit` elements, or one row."""
-  fitting = (n for n in range(1, rows + 1) if rows % n == 0 and n * row_elements <= limit)
-  return max(fitting, default=1)
+def _materialise(x):
+  rows = x.shape[1]
+  step = largest_step(rows, 2, rows)
+  if step == rows:
+    return x
+
+  def copy(i, kept):
+    part = lax.dynamic_slice_in_dim(x, i * step, step, 1)
+    return lax.dynamic_update_slice_in_dim(kept, part, i * step, 1)
+
+  return lax.fori_loop(0, rows // step, copy, jnp.zeros_like(x))
 
 
-def _patches_kernel_gradient(x, kernel_shape, gradient, strides, pads) -> jax.Array:
-  """Kernel gradient as products of the output gradient with the patches it saw.
-
-  The patches are made for a few rows of the output at a time, in a loop: all at once they would be
-  nine times the map, and fresh memory costs a CPU more than the arithmetic. Rows, not images: the
-  batch axis stays whole, so that a batch sharded over devices is never gathered.
-  """
-  kh, kw, channels, features = kernel_shape
-  batch, rows, columns, _ = gradient.shape
-  row_elements = batch * columns * kh * kw * channels
-  step = _largest_step(rows, row_elements, _PATCHES_MAX_ELEMENTS)
-  reach = ((step - 1) * strides[0] + 1, (columns - 1) * strides[1] + 1)
-  padded = jnp.pad(x, ((0, 0), *pads, (0, 0)))
-
-  def add(i, total):
-    part = lax.dynamic_slice_in_dim(gradient, i * step, step, 1)
-    seen = lax.dynamic_slice_in_dim(padded, i * step * strides[0], reach[0] + kh - 1, 1)
-    patches = jnp.concatenate(
-      [
-        seen[:, row : row + reach[0] : strides[0], column : column + reach[1] : strides[1]]
-        for row in range(kh)
-        for column in range(kw)
-      ],
-      axis=-1,
-    )
-    return total + _dot(part, patches, (0, 1, 2), (0, 1, 2))
-
-  wide = jnp.promote_types(x.dtype, jnp.float32)
-  total = lax.fori_loop(0, rows // step, add, jnp.zeros((features, kh * kw * channels), wide))
-  return jnp.transpose(total).reshape(kernel_shape).astype(x.dtype)
+materialised_gradient.defvjp(
+  lambda x: (x, None),
+  lambda _, gradient: (lax.platform_dependent(gradient, cpu=_materialise, default=lambda x: x),),
+)

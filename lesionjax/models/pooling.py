@@ -36,6 +36,17 @@ def max_pool(x: jax.Array, window: int, stride: int, pad: int = 0) -> jax.Array:
   return _max_pool(x, window, stride, pad)
 
 
+def halve(x: jax.Array) -> jax.Array:
+  """Mean over 2x2 px of [B,H,W,C], without an odd last row or column: [B,H//2,W//2,C].
+
+  As a mean over axes: XLA's windowed sums take a CPU several times as long.
+  """
+  batch, height, width, channels = x.shape
+  rows, columns = height // 2, width // 2
+  x = x[:, : 2 * rows, : 2 * columns].reshape(batch, rows, 2, columns, 2, channels)
+  return jnp.mean(x, (2, 4))
+
+
 def _value(x, window, stride, pad):
   # jaxlib 0.12.0.1 miscompiles a bfloat16 reduce_window between convolutions on a CPU: NaN. Half
   # precision is for accelerators; on a CPU it only has to be right.

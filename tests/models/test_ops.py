@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lesionjax.models import ops, pooling
+from lesionjax.models import kernel_gradients, ops, pooling
 
 # height, width, window, stride, padding, channels in, channels out
 CONVOLUTIONS = [
@@ -83,7 +84,7 @@ def test_conv_pads_each_side_by_itself():
 def test_kernel_gradient_in_pieces_equals_the_whole(monkeypatch):
   case = (18, 11, 3, 2, 1, 16, 4)
   whole = _conv_results(case)[0]
-  monkeypatch.setattr(ops, '_PATCHES_MAX_ELEMENTS', 7000)
+  monkeypatch.setattr(kernel_gradients, '_PATCHES_MAX_ELEMENTS', 7000)
   for a, b in zip(_conv_results(case)[0], whole, strict=True):
     np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5)
 
@@ -91,10 +92,34 @@ def test_kernel_gradient_in_pieces_equals_the_whole(monkeypatch):
 @pytest.mark.parametrize('channels', [(4, 6), (6, 4)])
 @pytest.mark.parametrize('stride', [1, 2])
 def test_pointwise_kernel_gradient_in_pieces_equals_lax(monkeypatch, channels, stride):
-  monkeypatch.setattr(ops, '_POINTWISE_MAX_ELEMENTS', 200)
+  monkeypatch.setattr(kernel_gradients, '_POINTWISE_MAX_ELEMENTS', 200)
   ours, plain = _conv_results((11, 8, 1, stride, 0, *channels))
   for a, b in zip(ours, plain, strict=True):
     np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5)
+
+
+def test_narrowing_kernel_gradient_mirrors_the_taps():
+  x, kernel = _pair((2, 9, 7, 20), (3, 2, 20, 4))
+  arguments = ((1, 1), ((0, 2), (1, 0)))
+  ours = _value_and_gradients(lambda x, k: ops.conv(x, k, *arguments), x, kernel)
+  plain = _value_and_gradients(lambda x, k: ops.lax_conv(x, k, *arguments), x, kernel)
+  for a, b in zip(ours, plain, strict=True):
+    np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize('rows', [1, 6, 7])
+def test_materialised_gradient_is_the_identity(rows):
+  x = jnp.asarray(np.random.default_rng(0).normal(size=(2, rows, 3, 4)), jnp.float32)
+  y, vjp = jax.vjp(jax.jit(ops.materialised_gradient), x)
+  np.testing.assert_array_equal(y, x)
+  np.testing.assert_array_equal(vjp(x + 1)[0], x + 1)
+
+
+@pytest.mark.parametrize('size', [(6, 8), (7, 5)])
+def test_halve_is_average_pooling(size):
+  x = jnp.asarray(np.random.default_rng(0).normal(size=(2, *size, 3)), jnp.float32)
+  expected = nn.avg_pool(x, (2, 2), (2, 2))
+  np.testing.assert_allclose(pooling.halve(x), expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,10 @@ FOLDER = pathlib.Path(__file__).parent / 'reference'
 HEIGHT, WIDTH = 75, 96
 NAMES = [name for name, spec in MODELS.items() if spec.family]
 FAST = ('resnet18', 'efficientnet_b0', 'densenet121', 'vit_s16')
+# Against the same gradient in float64, timm's and ours in float32 are off by 2.0e-2 and 2.4e-2 for
+# ResNet-50, 6e-4 and 4e-3 for DenseNet-121, 4e-5 and 6e-5 for ResNet-34: rounding, which norms over
+# the 18 values of a last map and relus at their corners make larger with depth.
+GRADIENT_TOLERANCE = {'resnet18': 3e-4, 'resnet34': 1e-3, 'resnet50': 6e-2, 'densenet121': 1e-2}
 OFF = {'dropout': 0.0}
 
 
@@ -97,7 +101,8 @@ def test_training_mode_equals_timm_s(name):
   expected = reference['first_kernel_gradient']
   ours = np.asarray(first).reshape(*expected.shape[:3], -1)[..., : expected.shape[3]]
   # In the norm: a relu at its corner may fall on either side.
-  assert np.linalg.norm(ours - expected) <= 2e-2 * np.linalg.norm(expected)
+  tolerance = GRADIENT_TOLERANCE.get(name, 2e-2)
+  assert np.linalg.norm(ours - expected) <= tolerance * np.linalg.norm(expected)
   if 'first_norm_mean' in reference:
     path = ('stage1', 'norm1') if name.startswith('vgg') else ('stem_norm',)
     old, stats = variables['batch_stats'], new['batch_stats']
