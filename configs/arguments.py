@@ -58,6 +58,8 @@ def parse(recipe: str, argument: str, allowed: dict[str, Any]) -> dict[str, Any]
   Raises:
     UserError: for an unknown or repeated key, or a value that is not allowed.
   """
+  if argument and not allowed:
+    raise UserError(f'configs/{recipe}.py:{argument}: the recipe takes no argument; leave it out.')
   values = {key: rule[0] if isinstance(rule, tuple) else rule for key, rule in allowed.items()}
   given: set[str] = set()
   for pair in filter(None, argument.split(',')):

@@ -35,7 +35,7 @@ def get_config() -> ConfigDict:
   #   trainable           'head', 'last_block' (and head; what that is: lesionjax/models/parts.py),
   #                       'all' (the default), or a tuple of regular expressions over whole paths
   #                       of parameters such as 'stage4_block1/conv1/kernel'
-  #   frozen              the same for what is frozen; absent = everything else
+  #   frozen              a tuple of such expressions for what is frozen; absent = everything else
   #   freeze_batch_stats  True (the default): the frozen part runs in evaluation mode; False: only
   #                       its parameters are frozen, as with PyTorch's requires_grad=False
   #   cache_features      True: the frozen backbone runs once, the head trains on its features; not
@@ -138,7 +138,8 @@ def _train() -> ConfigDict:
   train.epochs = 10
   train.batch_size = 64  # over all devices and processes
   train.accumulate = 1  # micro-batches a step; each of batch_size / accumulate images
-  train.loss = 'cross_entropy'  # or, with two classes, 'bce'
+  # 'cross_entropy' or, with two classes, 'bce'; validation always measures plain cross-entropy.
+  train.loss = 'cross_entropy'
   train.label_smoothing = 0.0  # of cross_entropy
   train.pos_weight = 1.0  # of bce: how many negatives a positive weighs
   train.clip_norm = 0.0  # global gradient norm; 0 = no clipping

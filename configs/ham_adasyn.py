@@ -18,6 +18,7 @@ from __future__ import annotations
 from ml_collections import ConfigDict
 
 from configs import arguments, base
+from data_builders.errors import UserError
 
 
 def get_config(argument: str = '') -> ConfigDict:
@@ -40,6 +41,11 @@ def get_config(argument: str = '') -> ConfigDict:
       'weights': arguments.WEIGHTS,
     },
   )
+  if chosen['model'] == 'cnn' and (chosen['train'], chosen['weights']) != ('head', 'imagenet'):
+    raise UserError(
+      f'configs/ham_adasyn.py:{argument}: train and weights have no effect with model=cnn, which is'
+      ' trained whole from drawn weights; leave them out.'
+    )
   published = chosen['protocol'] == 'published'
   config = base.get_config()
   config.recipe = 'ham_adasyn'

@@ -19,6 +19,7 @@ from __future__ import annotations
 from ml_collections import ConfigDict
 
 from configs import arguments, base
+from data_builders.errors import UserError
 
 CLEANING = ('hair-clahe', 'hair', 'none')
 
@@ -44,6 +45,8 @@ def get_config(argument: str = '') -> ConfigDict:
       'weights': arguments.WEIGHTS,
     },
   )
+  if chosen['arm'] == 'two_phase' and chosen['epochs'] < 2:
+    raise UserError(f'configs/isic2019_balance.py:{argument}: two phases take two epochs or more.')
   config = base.get_config()
   config.recipe = 'isic2019_balance'
   cleaning = '' if chosen['cleaning'] == 'none' else f'-{chosen["cleaning"]}'
@@ -83,8 +86,8 @@ def get_config(argument: str = '') -> ConfigDict:
 
 def _phases(epochs: int) -> tuple[dict, ...]:
   """The head alone, then everything from the head's best epoch on."""
-  first = max(1, round(epochs * 2 / 3))
+  first = min(max(1, round(epochs * 2 / 3)), epochs - 1)
   return (
     {'name': 'head', 'epochs': first, 'trainable': 'head', 'optimiser': {'learning_rate': 1e-2}},
-    {'name': 'all', 'epochs': max(1, epochs - first), 'start_from': 'best'},
+    {'name': 'all', 'epochs': epochs - first, 'start_from': 'best'},
   )

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from ml_collections import ConfigDict
 
-from configs import base
+from configs import arguments, base
 
 
-def get_config() -> ConfigDict:
+def get_config(argument: str = '') -> ConfigDict:
+  arguments.parse('quickstart', argument, {})
   config = base.get_config()
   config.recipe = 'quickstart'
   config.data.name = 'synthetic_dermoscopy'

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from lesionjax import starting
 from lesionjax.assembly import make_classifier
 from lesionjax.pieces import Pieces
 from lesionjax.training.checkpoints import shapes
@@ -25,6 +26,7 @@ def describe(config: ConfigDict) -> str:
     Lines of text.
   """
   pieces = Pieces.of(config)
+  starting.check(pieces)
   init_key, _ = pieces.keys
   state = jax.eval_shape(pieces.task.init, init_key, pieces.batch_like)
   size_px, count = config.data.size_px, config.train.batch_size

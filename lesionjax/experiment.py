@@ -50,7 +50,8 @@ def train(config: ConfigDict, workdir: str, profile: bool = False) -> str:
   run_directory.check(run_dir, config)
   pieces = Pieces.of(config, str(run_dir / 'profile') if profile else '')
   _check_held_out(pieces)
-  starting.check(pieces)
+  if not run_directory.has_begun(run_dir):  # a run that is carried on needs no initialiser
+    starting.check(pieces)
   data = assembly.describe_data(config)
   run_directory.refuse_other_data(run_dir, data)
   if jax.process_index() == 0:

@@ -76,6 +76,12 @@ def softmax(logits: np.ndarray) -> np.ndarray:
   return (shifted / shifted.sum(-1, keepdims=True)).astype(np.float32)
 
 
+def shapes_of(model: Any, size_px: int) -> dict[str, Any]:
+  """Returns shapes and dtypes of a network's variables, for square images of `size_px`."""
+  image = jax.ShapeDtypeStruct((1, size_px, size_px, 3), jnp.float32)
+  return jax.eval_shape(functools.partial(model.init, train=False), jax.random.key(0), image)
+
+
 def restore_best(
   run_dir: epath.PathLike, model: Any, size_px: int, sharding: jax.sharding.Sharding
 ) -> dict[str, Any]:
@@ -96,11 +102,9 @@ def restore_best(
   run_dir = run_directory.locate(run_dir)
   if not (run_dir / 'checkpoints').exists():
     raise UserError(f'{run_dir} has no checkpoints: train it first with --mode=train.')
-  image = jax.ShapeDtypeStruct((1, size_px, size_px, 3), jnp.float32)
-  init = functools.partial(model.init, train=False)
   like = jax.tree.map(
     lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-    jax.eval_shape(init, jax.random.key(0), image),
+    shapes_of(model, size_px),
   )
   with Checkpoints(run_dir) as checkpoints:
     step = checkpoints.best_step

@@ -48,9 +48,9 @@ class Inputs:
   def __init__(self, pieces: Pieces):
     """Opens the images; `images` is the iterator that a checkpoint sets to its position."""
     self._pieces = pieces
-    pixels = assembly.decoded(pieces.config, pieces.train)
+    self._pixels = assembly.decoded(pieces.config, pieces.train)
     self._validation_pixels = assembly.decoded(pieces.config, pieces.validation)
-    self.images = assembly.train_batches(pieces.config, pieces.train, pieces.mesh, pixels)
+    self.images = assembly.train_batches(pieces.config, pieces.train, pieces.mesh, self._pixels)
     self._current = self.images
     self._validation: np.ndarray | None = None  # its features, in a phase that stores them
 
@@ -69,8 +69,8 @@ class Inputs:
     self._leave_features()
     if phase.settings.cache_features:
       pieces = self._pieces
-      features = self._features(phase, state, pieces.train)
-      self._validation = self._features(phase, state, pieces.validation)
+      features = self._features(phase, state, pieces.train, self._pixels)
+      self._validation = self._features(phase, state, pieces.validation, self._validation_pixels)
       config = phase.settings.config
       cached = assembly.feature_batches(config, features, pieces.train.labels, pieces.mesh)
       cached.set_state(self.images.get_state())
@@ -83,13 +83,15 @@ class Inputs:
       self._current.close()
     self._current, self._validation = self.images, None
 
-  def _features(self, phase: PhasePieces, state: State, split: Split) -> np.ndarray:
+  def _features(
+    self, phase: PhasePieces, state: State, split: Split, pixels: np.ndarray | None
+  ) -> np.ndarray:
     """Pre-logits of a split, float32 [N, D], in the order of its records."""
     pieces, config = self._pieces, phase.settings.config
     model = assembly.make_model(config, len(pieces.train.class_names))
     eval_step = make_eval_step(model, assembly.make_prepare(config))
     predict = inference.compile_predict(eval_step, pieces.mesh)
-    batches = assembly.eval_batches(config, split, pieces.mesh)
+    batches = assembly.eval_batches(config, split, pieces.mesh, pixels)
     return inference.predict_batches(predict, state.weights, batches)['pre_logits']
 
   def validator(self, phase: PhasePieces) -> Callable[[State], dict[str, float]]:

@@ -101,10 +101,14 @@ def _phase(config: ConfigDict, values: Any, index: int) -> Phase:
     if name not in _OWN and name not in _SECTIONS:
       raise UserError(f'{key}.{name} is not one of {", ".join((*_OWN, *_SECTIONS))}.')
   own = {**_OWN, 'name': f'phase{index + 1}'} | {k: v for k, v in values.items() if k in _OWN}
+  _check_own(own, key)
   merged = ConfigDict(config.to_dict())  # unlike a copy, without references to the run's
   merged.phases = ()
   if own['epochs'] is not None:
     merged.train.epochs = own['epochs']
+  for section in _SECTIONS:
+    if not isinstance(values.get(section, {}), Mapping | ConfigDict):
+      raise UserError(f'{key}.{section}={values[section]!r} must be a dictionary.')
   for section, names in _SECTIONS.items():
     allowed = names or tuple(merged[section])
     for name, value in dict(values.get(section, {})).items():
@@ -116,7 +120,6 @@ def _phase(config: ConfigDict, values: Any, index: int) -> Phase:
         raise UserError(
           f'{key}.{section}.{name}={value!r} must be of the kind of {merged[section][name]!r}.'
         ) from error
-  _check_own(own, key)
   try:
     config_lib.validate(merged.lock())
   except UserError as error:
@@ -138,6 +141,9 @@ def _check_own(own: dict[str, Any], key: str) -> None:
     raise UserError(f'{key}.name={own["name"]!r} must be a word, or absent.')
   if own['start_from'] not in START_FROM:
     raise UserError(f"{key}.start_from={own['start_from']!r} is not one of 'last', 'best'.")
+  epochs = own['epochs']
+  if epochs is not None and (isinstance(epochs, bool) or not isinstance(epochs, int)):
+    raise UserError(f'{key}.epochs={epochs!r} must be a whole number, or absent.')
   for name in ('freeze_batch_stats', 'cache_features'):
     if not isinstance(own[name], bool):
       raise UserError(f'{key}.{name}={own[name]!r} must be True or False.')
@@ -145,7 +151,8 @@ def _check_own(own: dict[str, Any], key: str) -> None:
     value = own[name]
     if isinstance(value, str) and value in words:
       continue
-    if isinstance(value, str) or not all(isinstance(pattern, str) for pattern in value):
+    is_list = isinstance(value, tuple | list)
+    if not is_list or not all(isinstance(pattern, str) for pattern in value):
       known = ', '.join(map(repr, words)) + ' or ' if words else ''
       raise UserError(
         f'{key}.{name}={value!r} must be {known}a tuple of regular expressions over whole paths of '

@@ -78,8 +78,28 @@ class Pieces:
     train = open_data(config, config.data.train_split)
     validation = open_data(config, config.data.validation_split)
     check_selection(config.select.metric, validation)
-    make_plan(config, train)  # a batch that is too large is told before a directory is claimed
-    return cls(config, mesh, train, validation, phases, trainable, profile_dir)
+    pieces = cls(config, mesh, train, validation, phases, trainable, profile_dir)
+    pieces._rehearse()
+    return pieces
+
+  def _rehearse(self) -> None:
+    """Traces the network in every phase, so that mistakes are told before a directory is made."""
+    name, arguments = self.config.model.name, self.config.model.arguments.to_dict()
+    for index in range(len(self.phases)):
+      task = self.phase(Progress(phase=index)).task
+      try:
+        jax.eval_shape(task.init, self.keys[0], self.batch_like)
+      except UserError as error:
+        size_px = self.config.data.size_px
+        raise UserError(
+          f'config.model.name={name!r} at config.data.size_px={size_px}: {error}'
+        ) from error
+      except (TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
+        reason = str(error).partition('\n')[0]
+        raise UserError(
+          f'config.model.name={name!r} cannot be built with config.model.arguments={arguments}'
+          f' ({reason}): correct or leave out what is wrong.'
+        ) from error
 
   def phase(self, progress: Progress) -> PhasePieces:
     """Assembles the phase that the progress says."""

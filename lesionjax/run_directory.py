@@ -69,6 +69,12 @@ def check(run_dir: epath.Path, config: ConfigDict) -> None:
     )
 
 
+def has_begun(run_dir: epath.Path) -> bool:
+  """Whether the directory holds a checkpoint to carry on from."""
+  folder = run_dir / 'checkpoints'
+  return folder.is_dir() and any(path.name.isdigit() for path in folder.iterdir())
+
+
 def claim(run_dir: epath.Path, config: ConfigDict) -> None:
   """Writes the configuration; the directory is this run's from now on."""
   files.write_json(run_dir / 'config.json', config_lib.to_dict(config))

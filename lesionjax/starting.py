@@ -6,7 +6,6 @@ import dataclasses
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from data_builders.errors import UserError
 from lesionjax import assembly, inference, run_directory
@@ -17,8 +16,11 @@ from lesionjax.training.state import State
 
 
 def check(pieces: Pieces) -> None:
-  """Refuses pretrained weights that cannot be had or do not fit, before a directory is claimed."""
+  """Refuses weights that cannot be had or do not fit, before a directory is claimed."""
   config = pieces.config
+  if config.init_from and not config.model.pretrained:
+    like = jax.eval_shape(pieces.task.init, pieces.keys[0], pieces.batch_like)
+    _check_run(pieces, like)
   if not config.model.pretrained:
     return
   if config.init_from:
@@ -33,10 +35,14 @@ def check(pieces: Pieces) -> None:
       f'config.normalise has mean {given[0]} and std {given[1]}, but the weights of'
       f' {config.model.name} were trained with {wanted.mean} and {wanted.std}: set these.'
     )
-  model = assembly.make_model(config, len(pieces.train.class_names))
-  image = jnp.zeros((1, config.data.size_px, config.data.size_px, 3))
-  like = jax.eval_shape(lambda key: model.init(key, image, train=False), jax.random.key(0))
-  pretrained.initialise(config.model.name, config.model.pretrained, like, _reinit(pieces))
+  drawn = jax.eval_shape(pieces.task.init, pieces.keys[0], pieces.batch_like)
+  like = {'params': drawn.params}
+  if drawn.batch_stats:
+    like['batch_stats'] = drawn.batch_stats
+  try:
+    pretrained.initialise(config.model.name, config.model.pretrained, like, _reinit(pieces))
+  except UserError as error:
+    raise UserError(f'config.model.pretrained={config.model.pretrained!r}: {error}') from error
 
 
 def begin(pieces: Pieces, state: State) -> State:
@@ -76,9 +82,24 @@ def _reinit(pieces: Pieces) -> tuple[str, ...]:
 
 def _from_run(pieces: Pieces, state: State) -> State:
   """Starts from another run's best weights, with the head that the configuration says."""
+  config, source = pieces.config, pieces.config.init_from
+  source_config = run_directory.read_config(source)
+  model = assembly.make_model(source_config, len(run_directory.class_names(source)))
+  size_px = source_config.data.size_px
+  found = inference.restore_best(source, model, size_px, pieces.mesh.replicated)
+  params = dict(found['params'])
+  if config.init_head == 'reinit':
+    params['head'] = state.params['head']
+  return _with_weights(pieces, state, params, found['batch_stats'])
+
+
+def _check_run(pieces: Pieces, state: Any) -> None:
+  """Refuses a run with another network, or with other classes where its head is kept."""
   config, names = pieces.config, pieces.train.class_names
   source = config.init_from
   theirs = run_directory.class_names(source)
+  if not run_directory.has_begun(run_directory.locate(source)):
+    raise UserError(f'config.init_from={source} has no checkpoint: train it first.')
   if config.init_head == 'keep' and theirs != names:
     raise UserError(
       f"config.init_head='keep': the run {source} has the classes {', '.join(theirs)} and this one "
@@ -86,20 +107,18 @@ def _from_run(pieces: Pieces, state: State) -> State:
     )
   source_config = run_directory.read_config(source)
   model = assembly.make_model(source_config, len(theirs))
-  size_px = source_config.data.size_px
-  found = inference.restore_best(source, model, size_px, pieces.mesh.replicated)
+  found = inference.shapes_of(model, source_config.data.size_px)
   params = dict(found['params'])
   if config.init_head == 'reinit':
     params['head'] = state.params['head']
   ours = shapes({'params': state.params, 'batch_stats': state.batch_stats})
-  given = shapes({'params': params, 'batch_stats': found['batch_stats']})
+  given = shapes({'params': params, 'batch_stats': found.get('batch_stats', {})})
   for key in sorted({*ours, *given}):
     if ours.get(key) != given.get(key):
       raise UserError(
         f'config.init_from={source} does not fit config.model.name={config.model.name!r}: {key} '
         f'has shape {given.get(key, "(absent)")} there and {ours.get(key, "(absent)")} here.'
       )
-  return _with_weights(pieces, state, params, found['batch_stats'])
 
 
 def _with_weights(pieces: Pieces, state: State, params: Any, batch_stats: Any) -> State:

@@ -206,6 +206,11 @@ def test_phases_survive_the_file(config):
     (({**HEAD, 'freeze_batch_stats': False},), 'does not go with freeze_batch_stats=False'),
     (({'freeze_batch_stats': False},), 'has no effect where every parameter trains'),
     (('head',), r"phases\[0\]='head' must be a dictionary"),
+    (({'epochs': 'x'},), r"phases\[0\]\.epochs='x' must be a whole number"),
+    (({'epochs': 1.5},), r'phases\[0\]\.epochs=1\.5 must be a whole number'),
+    (({'trainable': None},), r'phases\[0\]\.trainable=None must be'),
+    (({'trainable': 'head', 'frozen': None},), r'phases\[0\]\.frozen=None must be'),
+    (({'optimiser': 5},), r'phases\[0\]\.optimiser=5 must be a dictionary'),
   ],
 )
 def test_what_cannot_be_is_told_before_training(config, phases, message):

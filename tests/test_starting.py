@@ -39,9 +39,7 @@ def test_the_backbone_is_loaded_and_the_head_is_new(config, capsys):
   started = starting.begin(pieces, dataclasses.replace(drawn))
   flat = test_pretrained._flat('resnet18')
   np.testing.assert_array_equal(
-    started.params['stem']['kernel']
-    if 'stem' in started.params
-    else next(leaf for leaf in jax.tree.leaves(started.params) if leaf.shape == (7, 7, 3, 64)),
+    started.params['stem_conv']['kernel'],
     flat['conv1.weight'].transpose(2, 3, 1, 0),
   )
   jax.tree.map(np.testing.assert_array_equal, started.params['head'], drawn.params['head'])
@@ -65,7 +63,45 @@ def test_what_does_not_fit_is_told_before_anything_is_written(config, tmp_path, 
   assert not os.path.exists(tmp_path / 'run')
 
 
+def test_a_run_that_is_carried_on_needs_its_weights_no_more(config, tmp_path):
+  config.evaluate.colour_baseline = False
+  config.train.epochs = 1
+  experiment.train(config, str(tmp_path / 'run'))
+  os.remove(tmp_path / 'w.safetensors')
+  assert experiment.train(config, str(tmp_path / 'run')).endswith('report.html')
+
+
 def test_other_statistics_than_the_weights_own_are_refused(config, tmp_path):
   config.normalise.mean = (0.5, 0.5, 0.5)
   with pytest.raises(UserError, match=r'config\.normalise has mean \(0\.5, 0\.5, 0\.5\)'):
     experiment.train(config, str(tmp_path / 'run'))
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    ({'name': 'resnet18'}, r"config\.model\.name='resnet18' at config\.data\.size_px=16: .* 16x16"),
+    ({'arguments': {'dropout': 'a'}}, "dropout='a' must be a share"),
+    ({'arguments': {'dropout': 1.5}}, 'dropout=1.5 must be a share'),
+    ({'arguments': {'widths': 5}}, 'widths=5 must be positive whole numbers'),
+    ({'arguments': {'widths': ()}}, r'widths=\(\) must be positive whole numbers'),
+    ({'arguments': {'head': ['linear']}}, 'unknown head'),
+  ],
+)
+def test_a_network_that_cannot_be_is_told_before_a_directory_is_made(
+  tiny_config, tmp_path, change, message
+):
+  with tiny_config.unlocked():
+    tiny_config.model.arguments = {}
+    for key, value in change.items():
+      tiny_config.model[key] = value
+  with pytest.raises(UserError, match=message):
+    experiment.train(tiny_config, str(tmp_path / 'run'))
+  assert not os.path.exists(tmp_path / 'run')
+
+
+def test_a_loss_for_two_classes_is_refused_before_a_directory_is_made(tiny_config, tmp_path):
+  tiny_config.train.loss = 'bce'
+  with pytest.raises(UserError, match='takes two classes'):
+    experiment.train(tiny_config, str(tmp_path / 'run'))
+  assert not os.path.exists(tmp_path / 'run')

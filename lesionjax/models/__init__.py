@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -26,6 +27,24 @@ def find_model(name: str) -> ModelSpec:
     hint = f'did you mean {" or ".join(near)}? Known' if near else 'known'
     raise UserError(f'unknown model {name!r}: {hint} models are {", ".join(MODELS)}')
   return MODELS[name]
+
+
+# Shares of something that is dropped, and the weight of old statistics.
+_SHARES = ('dropout', 'stochastic_depth', 'momentum')
+
+
+def _check_value(name: str, key: str, value: Any) -> None:
+  """Refuses a value that would fail late, or not at all."""
+  if key == 'head':
+    check_head(value)
+  elif key in _SHARES and not (isinstance(value, int | float) and 0 <= value < 1):
+    raise UserError(f'model {name!r}: {key}={value!r} must be a share, at least 0 and below 1')
+  elif key == 'widths' and not (
+    isinstance(value, Sequence) and value and all(isinstance(w, int) and w > 0 for w in value)
+  ):
+    raise UserError(f'model {name!r}: widths={value!r} must be positive whole numbers, one a block')
+  elif key in ('grid', 'dense_features') and not (isinstance(value, int) and value > 0):
+    raise UserError(f'model {name!r}: {key}={value!r} must be a positive whole number')
 
 
 def build_model(
@@ -53,7 +72,7 @@ def build_model(
       raise UserError(f'model {name!r} has no argument {key!r}: allowed arguments are {allowed}')
   if num_classes < 1:
     raise UserError(f'model {name!r} needs num_classes of at least 1, not {num_classes}')
-  if 'head' in arguments:
-    check_head(arguments['head'])
+  for key, value in arguments.items():
+    _check_value(name, key, value)
   chosen = {**spec.fixed, **spec.defaults, **arguments}
   return spec.constructor(num_classes=num_classes, dtype=dtype, **chosen)

@@ -89,8 +89,8 @@ class DenseNet(nn.Module):
     growth: channels that a layer adds.
     head: a key of `heads.HEADS`.
     dropout: share of pre-logits dropped in training.
-    stochastic_depth: share of images for which the last layer adds zeros in training; the others'
-      shares rise linearly from zero.
+    stochastic_depth: share of images for which a layer adds zeros in training, rising linearly from
+      zero at the first layer towards this behind the last.
     remat: recomputes every layer in the backward pass instead of keeping its insides.
     dtype: dtype of the arithmetic; parameters, statistics and logits are float32.
   """

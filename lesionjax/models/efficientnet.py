@@ -130,8 +130,8 @@ class EfficientNet(nn.Module):
     depth: factor of all numbers of blocks.
     head: a key of `heads.HEADS`.
     dropout: share of pre-logits dropped in training.
-    stochastic_depth: share of images whose last block is dropped in training; the others' shares
-      rise linearly from zero.
+    stochastic_depth: share of images whose block is dropped in training, rising linearly from zero
+      at the first block towards this behind the last.
     momentum: of the batch-norm statistics. Keras' .99 forgets the start after several hundred
       steps: a run of few steps wants less.
     remat: recomputes every block in the backward pass instead of keeping its insides.

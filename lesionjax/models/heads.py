@@ -52,7 +52,7 @@ def check_head(head: str) -> None:
   Raises:
     UserError: naming those that are.
   """
-  if head not in HEADS:
+  if not isinstance(head, str) or head not in HEADS:
     raise UserError(f'unknown head {head!r}: known heads are {", ".join(HEADS)}')
 
 

@@ -22,18 +22,17 @@ def cache_folder() -> pathlib.Path:
   return pathlib.Path(base).expanduser() / 'lesionjax' / 'weights'
 
 
-def fetch(name: str, pretrained: Pretrained) -> tuple[pathlib.Path, str]:
+def fetch(name: str, pretrained: Pretrained) -> tuple[pathlib.Path, str | None]:
   """Finds the weights of a model: put there by hand, in the hub's cache, or downloaded.
 
-  The commit and the sha256 of the first download are recorded in `cache_folder()/pins.json`
-  where the table does not pin them; later calls ask for that commit and that content.
+  Where the table does not pin commit and sha256, those that `record` was given are asked for.
 
   Args:
     name: the model's name, for the message and the name of a file put by hand.
     pretrained: the entry of the table.
 
   Returns:
-    The file, and the sha256 it must have.
+    The file, and the sha256 it must have; None before one was recorded.
 
   Raises:
     UserError: it cannot be downloaded; says which file to put where.
@@ -42,10 +41,20 @@ def fetch(name: str, pretrained: Pretrained) -> tuple[pathlib.Path, str]:
   pin = _pins().get(pretrained.repository, {})
   sha256 = pretrained.sha256 or pin.get('sha256')
   if by_hand.is_file():
-    return by_hand, sha256 or _record(pretrained, by_hand, None)
-  path = _download(pretrained, pretrained.revision or pin.get('revision'), by_hand)
-  # The cache keeps .../snapshots/COMMIT/model.safetensors.
-  return path, sha256 or _record(pretrained, path, path.parent.name)
+    return by_hand, sha256
+  return _download(pretrained, pretrained.revision or pin.get('revision'), by_hand), sha256
+
+
+def record(pretrained: Pretrained, path: pathlib.Path) -> None:
+  """Remembers commit and sha256 of weights that were read and fit, in `pins_path()`."""
+  if pretrained.repository in _pins():
+    return
+  with path.open('rb') as file:
+    sha256 = hashlib.file_digest(file, 'sha256').hexdigest()
+  # The hub's cache keeps .../snapshots/COMMIT/model.safetensors.
+  revision = None if path.parent == cache_folder() else path.parent.name
+  pins = _pins() | {pretrained.repository: {'revision': revision, 'sha256': sha256}}
+  files.write_json(pins_path(), pins)
 
 
 def import_extra(module: str) -> Any:
@@ -76,22 +85,15 @@ def _download(pretrained: Pretrained, revision: str | None, by_hand: pathlib.Pat
     ) from error
 
 
-def _record(pretrained: Pretrained, path: pathlib.Path, revision: str | None) -> str:
-  with path.open('rb') as file:
-    sha256 = hashlib.file_digest(file, 'sha256').hexdigest()
-  pins = _pins() | {pretrained.repository: {'revision': revision, 'sha256': sha256}}
-  files.write_json(_pins_path(), pins)
-  return sha256
-
-
 def _pins() -> dict[str, dict[str, str | None]]:
   try:
-    return json.loads(_pins_path().read_text(encoding='utf-8'))
+    return json.loads(pins_path().read_text(encoding='utf-8'))
   except FileNotFoundError:
     return {}
   except ValueError as error:
-    raise UserError(f'{_pins_path()} is not JSON ({error}): delete it') from error
+    raise UserError(f'{pins_path()} is not JSON ({error}): delete it') from error
 
 
-def _pins_path() -> pathlib.Path:
+def pins_path() -> pathlib.Path:
+  """Where commit and sha256 of the first weights of every repository are recorded."""
   return cache_folder() / 'pins.json'

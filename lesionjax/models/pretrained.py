@@ -68,13 +68,17 @@ def initialise(
   spec = find_model(name)
   if not spec.family or spec.pretrained is None:
     raise UserError(f'model {name!r} has no pretrained weights: use another or train from scratch')
-  if source == 'imagenet':
+  fetched = source == 'imagenet'
+  if fetched:
     path, sha256 = hub.fetch(name, spec.pretrained)
   else:
-    path, sha256 = pathlib.Path(source), None
+    path, sha256 = pathlib.Path(source).expanduser(), None
   flat = load_safetensors(path, sha256)
   try:
-    return merge(convert(spec.family, flat), init, reinit)
+    merged = merge(convert(spec.family, flat), init, reinit)
+    if fetched and spec.pretrained.sha256 is None:
+      hub.record(spec.pretrained, path)
+    return merged
   except UserError as error:
     raise UserError(f'{path} does not fit model {name!r}: {error}') from error
 
@@ -99,14 +103,16 @@ def load_safetensors(path: str | os.PathLike[str], sha256: str | None = None) ->
   if not path.is_file():
     raise UserError(f'no weights at {path}: name a .safetensors file')
   with path.open('rb') as file:
-    start = file.read(2)
-  if start in (b'PK', b'\x80\x02', b'\x80\x04', b'\x80\x05'):
+    start = file.read(9)
+  # A zip archive as torch.save writes it, or a bare pickle; safetensors may begin with the same
+  # bytes, the length of its header, but go on with the brace of that header.
+  if start[:4] == b'PK\x03\x04' or (start[:1] == b'\x80' and start[8:] != b'{'):
     raise UserError(f'{path} holds a pickle under another name and is refused: {refusal}')
   found = file_sha256(path) if sha256 else None
   if found != sha256:
     raise UserError(
       f'{path} has sha256 {found}, not {sha256}: it is damaged or another file; delete it and '
-      'download it again'
+      f'download it again, or, if it is what you want, take its entry out of {hub.pins_path()}'
     )
   safetensors = hub.import_extra('safetensors')
   numpy_format = hub.import_extra('safetensors.numpy')
@@ -175,6 +181,8 @@ def _check_keys(wanted: set[str], given: set[str]) -> None:
 
 
 def _check_array(path: str, given: np.ndarray, wanted: jax.ShapeDtypeStruct | jax.Array) -> None:
+  if not np.isfinite(given).all():
+    raise UserError(f'{path} holds NaN or infinite numbers in the weights: take undamaged ones')
   if given.shape != wanted.shape:
     raise UserError(
       f'{path} has shape {given.shape} in the weights and {wanted.shape} in the model: take the '

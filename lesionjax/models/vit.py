@@ -80,8 +80,8 @@ class ViT(nn.Module):
       size it is resampled.
     head: a key of `heads.HEADS`.
     dropout: share of pre-logits dropped in training.
-    stochastic_depth: share of images whose last block is dropped in training; the others' shares
-      rise linearly from zero.
+    stochastic_depth: share of images whose block is dropped in training, rising linearly from zero
+      at the first block to this at the last.
     remat: recomputes every block in the backward pass instead of keeping its insides.
     dtype: dtype of the arithmetic; parameters and logits are float32.
   """

@@ -16,7 +16,7 @@ from lesionjax.report.run_files import Run, number
 
 _LOWER_IS_BETTER = ('loss', 'log_loss')
 _CURVES = (
-  ('loss', 'Loss', 'cross-entropy (nats)'),
+  ('loss', 'Loss', 'mean over images (nats)'),
   ('accuracy', 'Accuracy', 'share of images'),
   ('balanced_accuracy', 'Balanced accuracy', 'mean recall of the classes'),
 )
@@ -121,7 +121,8 @@ def _finish(
   for start, name in phases:
     if start:
       axes.axvline(start, color='#52606D', linewidth=0.9)
-    place = {'xycoords': axes.get_xaxis_transform(), 'textcoords': 'offset points'}
+    within = axes.get_xaxis_transform() if start else 'axes fraction'
+    place = {'xycoords': within, 'textcoords': 'offset points'}
     note = axes.annotate(figures.shorten(name), (start, 1.0), xytext=(3, 3), **place)
     note.set(fontsize=7.5, color='#52606D')
   if best:

@@ -60,7 +60,8 @@ def make_optimiser(
 
   Returns:
     An optax transformation. Weight decay is decoupled for adamw and added to the gradient (L2) for
-    adam and sgd; it never touches vectors (biases, scales of norms).
+    adam and sgd; it never touches vectors (biases, scales of norms), nor a ViT's class
+    token and positions.
   """
   decay = optax.add_decayed_weights(optimiser.weight_decay, mask=_matrices)
   rate = optax.scale_by_learning_rate(schedule)
@@ -75,5 +76,12 @@ def make_optimiser(
   return optax.chain(*parts)
 
 
+# ViT's, which timm does not decay either.
+_NEVER_DECAYED = ('class_token', 'position_embedding')
+
+
 def _matrices(params):
-  return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
+  def decays(path, leaf):
+    return leaf.ndim > 1 and getattr(path[-1], 'key', '') not in _NEVER_DECAYED
+
+  return jax.tree_util.tree_map_with_path(decays, params)

@@ -107,12 +107,11 @@ class ProgressLine:
   def show(self, step: int, loss: float, epoch: float) -> None:
     """Rewrites the line on a terminal; elsewhere prints one at most every 15 seconds."""
     now = time.perf_counter()
-    rate = (step - self._start) / max(now - self._begin, 1e-9)
-    left_s = (self._total - step) / max(rate, 1e-9)
-    line = (
-      f'{self._label}step {step}/{self._total}  epoch {epoch:.1f}  loss {loss:.3f}  '
-      f'{rate * self._batch:.0f} images/s  {_clock(left_s)} left'
-    )
+    line = f'{self._label}step {step}/{self._total}  epoch {epoch:.1f}  loss {loss:.3f}'
+    if step > self._start:  # the first step, which compiles, says nothing of those to come
+      rate = (step - self._start) / max(now - self._begin, 1e-9)
+      left_s = (self._total - step) / max(rate, 1e-9)
+      line += f'  {rate * self._batch:.0f} images/s  {_clock(left_s)} left'
     if not self._active:
       return
     if sys.stderr.isatty():

@@ -31,7 +31,7 @@ RECIPES = {
 RUNS = [
   ('quickstart', None),
   ('ham_resnet', 'balanced'),
-  ('ham_adasyn', 'weights=random'),
+  ('ham_adasyn', ''),
   ('ham_adasyn', 'model=vgg16,protocol=published'),
   ('ham_adasyn', 'model=resnet50,train=all,weights=random,epochs=3'),
   ('ham_binary', 'loss=bce,hair=remove,weights=random'),
@@ -87,6 +87,19 @@ def test_the_published_head_lets_batch_statistics_drift():
 def test_a_run_to_start_from_must_be_named():
   with pytest.raises(UserError, match=r'config\.init_from'):
     config_lib.validate(ham_resnet18_head.get_config('weights=run'))
+
+
+@pytest.mark.parametrize(
+  ('recipe', 'argument', 'sentence'),
+  [
+    ('ham_adasyn', 'model=cnn,weights=run', 'train and weights have no effect with model=cnn'),
+    ('isic2019_balance', 'epochs=1', 'two phases take two epochs'),
+    ('quickstart', 'size=3', r'configs/quickstart\.py:size=3: the recipe takes no argument'),
+  ],
+)
+def test_arguments_without_effect_are_refused(recipe, argument, sentence):
+  with pytest.raises(UserError, match=sentence):
+    config_of(recipe, argument)
 
 
 def test_bce_is_for_two_classes():

@@ -174,6 +174,36 @@ def test_first_download_is_recorded_and_later_ones_are_held_to_it(offline, weigh
     pretrained.initialise('resnet18', 'imagenet', init)
 
 
+def test_a_bad_first_file_is_not_what_later_ones_are_held_to(offline, weights):
+  hub.cache_folder().mkdir(parents=True)
+  by_hand = hub.cache_folder() / 'resnet18.safetensors'
+  by_hand.write_bytes(weights.read_bytes()[:-100])
+  with pytest.raises(UserError, match='truncated'):
+    pretrained.initialise('resnet18', 'imagenet', _init('resnet18'))
+  by_hand.write_bytes(weights.read_bytes())
+  pretrained.initialise('resnet18', 'imagenet', _init('resnet18'))
+  by_hand.write_bytes(weights.read_bytes()[:-1] + b'\0')
+  with pytest.raises(UserError, match=r'take its entry out of .*pins\.json'):
+    pretrained.initialise('resnet18', 'imagenet', _init('resnet18'))
+
+
+def test_a_header_as_long_as_a_pickle_begins_is_read(tmp_path):
+  # A safetensors file begins with the length of its header, 8 bytes, and may pad it with spaces.
+  for length in (0x0280, 0x0480, 0x4B50):
+    header = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'.ljust(length)
+    path = tmp_path / f'{length}.safetensors'
+    path.write_bytes(length.to_bytes(8, 'little') + header + np.float32(2.5).tobytes())
+    assert pretrained.load_safetensors(path)['a'] == 2.5
+
+
+def test_numbers_that_are_none_are_refused():
+  init = _init('resnet18')
+  flat = _flat('resnet18')
+  flat['layer1.0.conv1.weight'] = np.full_like(flat['layer1.0.conv1.weight'], np.nan)
+  with pytest.raises(UserError, match='stage1_block1/conv1/kernel holds NaN'):
+    pretrained.merge(pretrained.convert('resnet', flat), init)
+
+
 def test_a_file_put_by_hand_needs_no_network(offline, weights):
   calls, _ = offline
   hub.cache_folder().mkdir(parents=True)
