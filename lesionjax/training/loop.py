@@ -42,6 +42,12 @@ class Plan:
   first_step: int = 0  # steps before the phase
   phase: str = ''  # its name; '' = the run has only one
 
+  def due(self, step: int) -> tuple[bool, bool, bool]:
+    """Returns whether an epoch ends after `step` steps, and whether to log and to save then."""
+    every = self.checkpoint_every_steps
+    save = bool(every) and step % every == 0
+    return step % self.steps_per_epoch == 0, step % self.log_every_steps == 0, save
+
 
 def init_state(task: Task, key: Array, batch: dict[str, Any], mesh: Mesh) -> State:
   """Builds the whole state in one jitted call, replicated over the mesh."""
@@ -86,11 +92,7 @@ def train(
     Interrupted: after SIGTERM or SIGINT, once the step is finished and saved.
     UserError: when the loss or its gradient is not finite; the last good checkpoint stays.
   """
-
-  def step_fn(state: State, batch: Batch) -> tuple[State, dict[str, Array]]:
-    return task.train_step(state, batch, jax.random.fold_in(key, state.step))
-
-  step_fn = jax.jit(step_fn, donate_argnums=0, out_shardings=mesh.replicated)
+  step_fn = _compile_step(task, key, mesh)
   step = start = int(state.step)
   writer.phase = plan.phase
   line = ProgressLine(plan.total_steps, plan.batch_size, start, plan.phase)
@@ -106,9 +108,7 @@ def train(
       step += 1
       pending.append((step, metrics))
 
-      end_of_epoch = step % plan.steps_per_epoch == 0
-      log_due = step % plan.log_every_steps == 0
-      save_due = bool(plan.checkpoint_every_steps) and step % plan.checkpoint_every_steps == 0
+      end_of_epoch, log_due, save_due = plan.due(step)
       stopping = stop.requested(agree=log_due or end_of_epoch)
       save_due |= end_of_epoch or stopping
       if log_due or save_due:
@@ -130,6 +130,15 @@ def train(
     if stop.requested(agree=True):  # during the last validation
       raise Interrupted(step)
   return state, progress
+
+
+def _compile_step(task: Task, key: Array, mesh: Mesh) -> Callable[..., Any]:
+  """Returns (state, batch) -> (state, metrics), compiled; the state's buffers are given up."""
+
+  def step_fn(state: State, batch: Batch) -> tuple[State, dict[str, Array]]:
+    return task.train_step(state, batch, jax.random.fold_in(key, state.step))
+
+  return jax.jit(step_fn, donate_argnums=0, out_shardings=mesh.replicated)
 
 
 def _record(pending, plan: Plan, writer: Writer, checkpoints: Checkpoints) -> float:
