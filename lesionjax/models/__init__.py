@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from data_builders.errors import UserError
+from lesionjax.models import names
 from lesionjax.models.heads import check_head
 from lesionjax.models.table import MODELS, ModelSpec, Pretrained
 
@@ -22,10 +22,7 @@ def find_model(name: str) -> ModelSpec:
   Raises:
     UserError: unknown name; the nearest ones are suggested.
   """
-  if name not in MODELS:
-    near = difflib.get_close_matches(name, MODELS, n=3, cutoff=0.5)
-    hint = f'did you mean {" or ".join(near)}? Known' if near else 'known'
-    raise UserError(f'unknown model {name!r}: {hint} models are {", ".join(MODELS)}')
+  names.check_name('model', name, MODELS)
   return MODELS[name]
 
 
@@ -66,10 +63,7 @@ def build_model(
     UserError: unknown name, argument or head, or no class.
   """
   spec = find_model(name)
-  for key in arguments:
-    if key not in spec.options:
-      allowed = ', '.join(spec.options) or 'none'
-      raise UserError(f'model {name!r} has no argument {key!r}: allowed arguments are {allowed}')
+  names.check_arguments('model', name, arguments, spec.options)
   if num_classes < 1:
     raise UserError(f'model {name!r} needs num_classes of at least 1, not {num_classes}')
   for key, value in arguments.items():

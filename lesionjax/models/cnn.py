@@ -22,7 +22,7 @@ class CNN(nn.Module):
   Attributes:
     num_classes: number of logits K.
     widths: channels of the blocks.
-    dense_features: width of the dense relu layer D.
+    dense_features: width of the dense relu layer D; 0 leaves it out, and the size free.
     head: a key of `heads.HEADS`.
     dropout: share of pre-logits dropped in training.
     dtype: dtype of the arithmetic; parameters, statistics and logits are float32.
@@ -46,21 +46,24 @@ class CNN(nn.Module):
       train: batch statistics and dropout (needs the stream 'dropout').
 
     Returns:
-      Logits float32 [B, K] and {'last_map' [B, h, w, C], 'pre_logits' [B, D]}.
+      Logits float32 [B, K] and {'last_map' [B, h, w, C], 'pre_logits' [B, D], 'stride1', 'stride2',
+      ... (the blocks, each before its pooling)}.
 
     Raises:
       UserError: the image is smaller than the poolings allow, unknown head.
     """
     check_size('cnn', image, 2 ** len(self.widths))
     x = last_map = image.astype(self.dtype)
+    pyramid = {}
     for block, width in enumerate(self.widths, 1):
       for index in (1, 2):
         x = Conv(width, dtype=self.dtype, name=f'block{block}_conv{index}')(x)
         x = BatchNorm(dtype=self.dtype, name=f'block{block}_norm{index}')(x, train)
         x = nn.relu(x)
-      last_map = x
+      last_map = pyramid[f'stride{2 ** (block - 1)}'] = x
       x = pooling.max_pool(x, 2, 2)
     x = x.reshape(x.shape[0], -1)
-    x = nn.relu(nn.Dense(self.dense_features, dtype=self.dtype, name='dense')(x))
-    features = {'last_map': last_map, 'pre_logits': x}
+    if self.dense_features:
+      x = nn.relu(nn.Dense(self.dense_features, dtype=self.dtype, name='dense')(x))
+    features = {'last_map': last_map, 'pre_logits': x, **pyramid}
     return classify(x, self.head, self.num_classes, self.dropout, train), features

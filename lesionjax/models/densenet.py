@@ -115,7 +115,9 @@ class DenseNet(nn.Module):
       train: batch statistics, dropout, stochastic depth (the last two need the stream 'dropout').
 
     Returns:
-      Logits float32 [B,K] and {'last_map' [B,h,w,1024], 'pre_logits' [B,1024]}.
+      Logits float32 [B,K] and {'last_map' [B,h,w,1024], 'pre_logits' [B,1024], 'stride2' (stem),
+      'stride4' to 'stride16' (the blocks, normalised, before the transition's convolution) and
+      'stride32' (the last map)}.
 
     Raises:
       UserError: image too small, unknown head.
@@ -126,11 +128,13 @@ class DenseNet(nn.Module):
     conv, norm = partial(Conv, dtype=self.dtype), partial(BatchNorm, dtype=self.dtype)
     x = conv(2 * self.growth, 7, 2, name='stem_conv')(image)
     x = nn.relu(norm(name='stem_norm')(x, train))
+    pyramid = {'stride2': x}
     x = pooling.max_pool(x, 3, 2, pad=1)
     moments, done = None, 0
     for block, depth in enumerate(self.depths, 1):
       if block > 1:
         x = nn.relu(norm(name=f'transition{block - 1}_norm')(x, train, moments))
+        pyramid[f'stride{2**block}'] = x
         # The paper convolves, then pools: the same, for four times the work.
         channels = x.shape[-1] // 2
         x = conv(channels, 1, name=f'transition{block - 1}_conv')(pooling.halve(x))
@@ -142,7 +146,7 @@ class DenseNet(nn.Module):
         seen.append(new(x, train, moments))
         done += 1
       x, moments = seen.all()
-    x = nn.relu(norm(name='top_norm')(x, train, moments))
+    x = pyramid['stride32'] = nn.relu(norm(name='top_norm')(x, train, moments))
     pooled = jnp.mean(x, (1, 2), dtype=jnp.float32)
     logits = classify(pooled, self.head, self.num_classes, self.dropout, train)
-    return logits, {'last_map': x, 'pre_logits': pooled}
+    return logits, {'last_map': x, 'pre_logits': pooled, **pyramid}

@@ -160,7 +160,8 @@ class EfficientNet(nn.Module):
 
     Returns:
       Logits float32 [B,K] and {'last_map' [B,h,w,D], 'pre_logits' [B,D]}; D is 1280 in B0 and B1,
-      1408 in B2, up to 2560 in B7.
+      1408 in B2, up to 2560 in B7. 'stride2' to 'stride16' are the last stages at their sizes,
+      'stride32' is the last map.
 
     Raises:
       UserError: image too small, unknown head.
@@ -172,7 +173,7 @@ class EfficientNet(nn.Module):
     x = Conv(scaled_width(32, self.width), 3, 2, 'same', dtype=self.dtype, name='stem_conv')(image)
     x = nn.silu(norm(name='stem_norm')(x, train))
     repeats = [math.ceil(stage.blocks * self.depth) for stage in _STAGES]
-    done = 0
+    done, pyramid, stride = 0, {}, 2
     for number, (stage, repeat) in enumerate(zip(_STAGES, repeats, strict=True), 1):
       for index in range(repeat):
         x = block(
@@ -186,8 +187,10 @@ class EfficientNet(nn.Module):
           name=f'stage{number}_block{index + 1}',
         )(x, train)
         done += 1
+      stride *= stage.stride
+      pyramid[f'stride{stride}'] = x  # the last stage at that size
     x = Conv(scaled_width(1280, self.width), 1, dtype=self.dtype, name='top_conv')(x)
-    x = nn.silu(norm(name='top_norm')(x, train))
+    x = pyramid['stride32'] = nn.silu(norm(name='top_norm')(x, train))
     pooled = jnp.mean(x, (1, 2), dtype=jnp.float32)
     logits = classify(pooled, self.head, self.num_classes, self.dropout, train)
-    return logits, {'last_map': x, 'pre_logits': pooled}
+    return logits, {'last_map': x, 'pre_logits': pooled, **pyramid}

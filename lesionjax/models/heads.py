@@ -64,7 +64,7 @@ def classify(
   Args:
     pre_logits: features [B,D].
     head: a key of `HEADS`.
-    num_classes: number of logits K.
+    num_classes: number of logits K; 0 leaves the head out, for a backbone that is used without.
     dropout: share of the features dropped in training.
     train: needs the stream 'dropout' where anything is dropped.
 
@@ -75,6 +75,8 @@ def classify(
     UserError: unknown head.
   """
   check_head(head)
+  if not num_classes:
+    return jnp.zeros((pre_logits.shape[0], 0), jnp.float32)
   x = nn.Dropout(dropout, deterministic=not train)(pre_logits.astype(jnp.float32))
   if not HEADS[head]:
     return nn.Dense(num_classes, name='head')(x)

@@ -114,7 +114,8 @@ class ResNet(nn.Module):
       train: batch statistics, dropout, stochastic depth (the last two need the stream 'dropout').
 
     Returns:
-      Logits float32 [B, K] and {'last_map' [B, h, w, D], 'pre_logits' [B, D]}.
+      Logits float32 [B, K] and {'last_map' [B, h, w, D], 'pre_logits' [B, D], 'stride2' (the stem)
+      and 'stride4' to 'stride32' (the stages) [B, H / stride, W / stride, ...]}.
 
     Raises:
       UserError: image too small, unknown head.
@@ -125,6 +126,7 @@ class ResNet(nn.Module):
       block = nn.remat(block, static_argnums=(2,))
     x = Conv(64, 7, 2, dtype=self.dtype, name='stem_conv')(image)
     x = nn.relu(BatchNorm(dtype=self.dtype, name='stem_norm')(x, train))
+    pyramid = {'stride2': x}
     x = pooling.max_pool(x, 3, 2, pad=1)
     done = 0
     for stage, depth in enumerate(self.depths):
@@ -138,6 +140,7 @@ class ResNet(nn.Module):
           name=f'stage{stage + 1}_block{index + 1}',
         )(x, train)
         done += 1
+      pyramid[f'stride{4 * 2**stage}'] = x
     pooled = jnp.mean(x, (1, 2), dtype=jnp.float32)
     logits = classify(pooled, self.head, self.num_classes, self.dropout, train)
-    return logits, {'last_map': x, 'pre_logits': pooled}
+    return logits, {'last_map': x, 'pre_logits': pooled, **pyramid}

@@ -99,7 +99,7 @@ class VGG16(nn.Module):
 
     Returns:
       Logits float32 [B,K] and {'last_map' [B,h,w,512] before the last pooling, 'pre_logits'
-      [B,4096] or [B,512]}.
+      [B,4096] or [B,512], 'stride1' to 'stride16' (the stages, each before its pooling)}.
 
     Raises:
       UserError: image too small, unknown top or head.
@@ -110,8 +110,10 @@ class VGG16(nn.Module):
     # The argument `train` is number 2 of a stage's call; it decides at trace time.
     stage = nn.remat(Stage, static_argnums=(2,)) if self.remat else Stage
     x = last_map = image.astype(self.dtype)
+    pyramid = {}
     for number, widths in enumerate(_WIDTHS, 1):
       last_map = stage(widths, self.batch_norm, self.dtype, name=f'stage{number}')(x, train)
+      pyramid[f'stride{2 ** (number - 1)}'] = last_map
       x = pooling.max_pool(last_map, 2, 2)
     if self.top == 'dense':
       x = _pooled_up(x, 7)
@@ -120,4 +122,4 @@ class VGG16(nn.Module):
       x = nn.relu(Conv(4096, 1, use_bias=True, dtype=self.dtype, name='dense2')(x))
     pooled = jnp.mean(x, (1, 2), dtype=jnp.float32)
     logits = classify(pooled, self.head, self.num_classes, self.dropout, train)
-    return logits, {'last_map': last_map, 'pre_logits': pooled}
+    return logits, {'last_map': last_map, 'pre_logits': pooled, **pyramid}
