@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -82,11 +83,37 @@ def gather(batch: Mapping[str, Any]) -> dict[str, Any]:
   return {'image': jnp.take(batch['resident'], batch['index'], axis=0), **rest}
 
 
-def _free_bytes() -> int | None:
-  """Memory that is free or only used as a cache; None where the system does not tell."""
+def _free_bytes(root: pathlib.Path = pathlib.Path('/')) -> int | None:
+  """Memory that is free or only used as a cache; None where the system does not tell.
+
+  A container or a batch job may have less than the machine: its limit counts too.
+
+  Args:
+    root: of the file system.
+  """
+  free = []
   try:
-    with open('/proc/meminfo') as file:
+    with (root / 'proc/meminfo').open() as file:
       lines = dict(line.split(':', 1) for line in file)
-    return int(lines['MemAvailable'].split()[0]) * 1024
+    free.append(int(lines['MemAvailable'].split()[0]) * 1024)
   except (OSError, KeyError, ValueError, IndexError):
-    return None
+    pass
+  # cgroup v2 and v1, as a container sees its own: limit and what is used of it, caches included.
+  for limit, used in (
+    ('memory.max', 'memory.current'),
+    ('memory/memory.limit_in_bytes', 'memory/memory.usage_in_bytes'),
+  ):
+    try:
+      most = int((root / 'sys/fs/cgroup' / limit).read_text())  # 'max' where there is none
+      now = int((root / 'sys/fs/cgroup' / used).read_text())
+      free.append(most - now + _cache_bytes(root / 'sys/fs/cgroup' / limit))
+    except (OSError, ValueError):
+      pass
+  return min(free, default=None)
+
+
+def _cache_bytes(limit: pathlib.Path) -> int:
+  """Of what a group uses, the files it has read and that can be dropped at once."""
+  with (limit.parent / 'memory.stat').open() as file:
+    stat = dict(line.split() for line in file)
+  return int(stat.get('inactive_file', 0))

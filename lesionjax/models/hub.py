@@ -9,6 +9,8 @@ import os
 import pathlib
 from typing import Any
 
+import requests
+
 from data_builders.errors import UserError
 from lesionjax import files
 from lesionjax.models.table import Pretrained
@@ -74,11 +76,16 @@ def import_extra(module: str) -> Any:
 
 def _download(pretrained: Pretrained, revision: str | None, by_hand: pathlib.Path) -> pathlib.Path:
   hub = import_extra('huggingface_hub')
+  url = f'https://huggingface.co/{pretrained.repository}/resolve/{revision or "main"}/{_FILE}'
   try:
+    cached = hub.try_to_load_from_cache(pretrained.repository, _FILE, revision=revision)
+    if isinstance(cached, str):
+      return pathlib.Path(cached)
+    # Asked once first: the client of the hub asks an unreachable host for half a minute.
+    requests.head(os.environ.get('HF_ENDPOINT') or url, timeout=30)
     return pathlib.Path(hub.hf_hub_download(pretrained.repository, _FILE, revision=revision))
   # Its errors are requests', httpx's, its own and the system's: all mean that there is no file.
   except Exception as error:
-    url = f'https://huggingface.co/{pretrained.repository}/resolve/{revision or "main"}/{_FILE}'
     raise UserError(
       f'cannot download ImageNet weights ({type(error).__name__}): fetch {url} on a machine with '
       f'network and put it at {by_hand}, or name a local .safetensors file instead of imagenet'

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import requests
 
 from data_builders.errors import UserError
 from lesionjax.models import MODELS, build_model, hub, pretrained
@@ -144,18 +145,28 @@ def offline(monkeypatch, tmp_path):
       raise ConnectionError('no route')
     return str(snapshots / file)
 
+  def head(url, timeout):
+    if not snapshots.is_dir():
+      raise requests.ConnectionError('no route')
+
   snapshots = tmp_path / 'snapshots' / 'abc123'
-  module = types.SimpleNamespace(hf_hub_download=hf_hub_download)
+  module = types.SimpleNamespace(
+    hf_hub_download=hf_hub_download,
+    try_to_load_from_cache=lambda repository, file, revision: None,
+  )
+  monkeypatch.setattr(requests, 'head', head)
   monkeypatch.setitem(sys.modules, 'huggingface_hub', module)
   monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
   return calls, snapshots
 
 
 def test_without_network_the_message_names_the_file_and_its_place(offline, tmp_path):
+  calls, _ = offline
   with pytest.raises(UserError) as caught:
     pretrained.initialise('resnet18', 'imagenet', _init('resnet18'))
   assert 'huggingface.co/timm/resnet18.tv_in1k/resolve/main/model.safetensors' in str(caught.value)
   assert str(tmp_path / 'cache/lesionjax/weights/resnet18.safetensors') in str(caught.value)
+  assert not calls  # the hub's client, which asks an unreachable host again and again
 
 
 def test_first_download_is_recorded_and_later_ones_are_held_to_it(offline, weights):
@@ -210,6 +221,13 @@ def test_a_file_put_by_hand_needs_no_network(offline, weights):
   (hub.cache_folder() / 'resnet18.safetensors').write_bytes(weights.read_bytes())
   pretrained.initialise('resnet18', 'imagenet', _init('resnet18'))
   assert not calls
+
+
+def test_weights_in_the_cache_of_the_hub_need_no_network(offline, weights, monkeypatch):
+  hub_module = sys.modules['huggingface_hub']
+  monkeypatch.setattr(hub_module, 'try_to_load_from_cache', lambda *_, **__: str(weights))
+  path, _ = hub.fetch('resnet18', MODELS['resnet18'].pretrained)
+  assert path == weights
 
 
 def test_every_source_of_the_table_is_complete():
