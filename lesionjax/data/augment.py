@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from data_builders.errors import UserError
 from lesionjax.data.colour import GREY, colour_matrix
 from lesionjax.data.noise import gaussian_noise
-from lesionjax.data.render import BORDERS, render
+from lesionjax.data.render import BORDERS, render, render_with_mask
 from lesionjax.data.warp import compose_inverse
 
 _DRAWS = 16  # uniform numbers per image; each option has its own, so options do not disturb others
@@ -119,6 +119,40 @@ def augment(image: jax.Array, key: jax.Array, options: AugmentOptions) -> jax.Ar
   Returns:
     float32 [B, H, W, C] in [0, 1].
   """
+  keys, inverse, colour = _draw(image, key, options)
+  return _add_noise(render(image, inverse, colour, options.border), keys, options)
+
+
+def augment_with_mask(
+  image: jax.Array, mask: jax.Array, key: jax.Array, options: AugmentOptions
+) -> tuple[jax.Array, jax.Array]:
+  """Augments a batch and its lesion masks: one geometry for both, colour and noise for the image.
+
+  Args:
+    image: as in `augment`; H and W may differ.
+    mask: bool or integer [B, H, W]; what is not 0 is lesion.
+    key: as in `augment`.
+    options: as in `augment`. Beyond the image, `border` holds for the mask too: the lesion is
+      mirrored with the skin, goes on with the edge, or ends with 'constant'.
+
+  Returns:
+    float32 [B, H, W, C] in [0, 1], bit for bit what `augment` returns, and uint8 [B, H, W] of 0
+    and 1 (nearest neighbour).
+  """
+  keys, inverse, colour = _draw(image, key, options)
+  image, mask = render_with_mask(image, mask, inverse, colour, options.border)
+  return _add_noise(image, keys, options), mask
+
+
+def normalise(image: jax.Array, mean: Sequence[float], std: Sequence[float]) -> jax.Array:
+  """(image - mean) / std per channel, for images in [0, 1]."""
+  return (image - jnp.asarray(mean, jnp.float32)) / jnp.asarray(std, jnp.float32)
+
+
+def _draw(
+  image: jax.Array, key: jax.Array, options: AugmentOptions
+) -> tuple[jax.Array, jax.Array | None, jax.Array | None]:
+  """Keys of the images, inverse maps [B, 2, 3] and colour maps [B, 3, 4], None where off."""
   batch, height, width, _ = image.shape
   keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(batch))
   draws = jax.vmap(lambda one: jax.random.uniform(one, (_DRAWS,)))(keys)
@@ -128,16 +162,14 @@ def augment(image: jax.Array, key: jax.Array, options: AugmentOptions) -> jax.Ar
   if options.changes_colour:
     mean_grey = _mean_grey(image) if options.contrast else jnp.zeros(batch)
     colour = jax.vmap(lambda one, grey: _draw_colour(one, grey, options))(draws[:, 12:], mean_grey)
-  result = render(image, inverse, colour, options.border)
-  if options.noise_std:
-    noise = jax.vmap(lambda one: gaussian_noise(jax.random.fold_in(one, 1), image.shape[1:]))
-    result = jnp.clip(result + options.noise_std * noise(keys), 0, 1)
-  return result
+  return keys, inverse, colour
 
 
-def normalise(image: jax.Array, mean: Sequence[float], std: Sequence[float]) -> jax.Array:
-  """(image - mean) / std per channel, for images in [0, 1]."""
-  return (image - jnp.asarray(mean, jnp.float32)) / jnp.asarray(std, jnp.float32)
+def _add_noise(image: jax.Array, keys: jax.Array, options: AugmentOptions) -> jax.Array:
+  if not options.noise_std:
+    return image
+  noise = jax.vmap(lambda one: gaussian_noise(jax.random.fold_in(one, 1), image.shape[1:]))
+  return jnp.clip(image + options.noise_std * noise(keys), 0, 1)
 
 
 def _draw_inverse(draws: jax.Array, height: int, width: int, options: AugmentOptions) -> jax.Array:

@@ -11,6 +11,9 @@ and the batch goes through in chunks that stay in the cache, which makes it as f
 Positions, weights and coefficients are rounded to fixed-point numbers short enough for all later
 arithmetic to be exact, so that no compiler's order or fusion of operations changes a pixel: one
 device, eight devices and another number of images a batch give the same.
+
+A lesion mask travels in a spare bit of its image's words: the same four gathers bring it along, so
+that both see one geometry by construction, and the pixels of the image stay as they are without it.
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ import jax.numpy as jnp
 
 BORDERS = ('reflect', 'edge', 'constant')
 
-_FIELD = 10  # bits a channel; the two spare bits are room for a mask
+_FIELD = 10  # bits a channel
+_MASK_BIT = 30  # of a word, behind three channels
 _STEPS = 4  # field values per grey level: whole levels are exact
 _POSITION = 14  # fractional bits of a source position
 _FRACTION = 7  # bits of an interpolation weight, two more than OpenCV's: 10 + 7 + 7 fit a float
@@ -49,29 +53,80 @@ def render(
   if inverse is None and colour is None:
     # Times the reciprocal, as XLA would make of a division anyway, so that NumPy agrees exactly.
     return image.astype(jnp.float32) * jnp.float32(1 / 255)
-  channels = image.shape[-1]
+  words = _pack(image, colour) if inverse is None else _warped(image, inverse, colour, None, border)
+  return _pixels(words, image.shape[-1])
+
+
+def render_with_mask(
+  image: jax.Array,
+  mask: jax.Array,
+  inverse: jax.Array | None,
+  colour: jax.Array | None,
+  border: str,
+) -> tuple[jax.Array, jax.Array]:
+  """As `render`, with a mask that goes through the same warp and no colour map.
+
+  Args:
+    image: as in `render`.
+    mask: bool or integer [B, H, W]; what is not 0 is lesion.
+    inverse: as in `render`.
+    colour: as in `render`.
+    border: as in `render`; beyond the image the mask is mirrored or goes on as the image does, and
+      is 0 with 'constant'.
+
+  Returns:
+    float32 [B, H, W, C], bit for bit what `render` returns, and uint8 [B, H, W] of 0 and 1: the
+    source pixel whose centre is nearest (of two equally near ones the right or lower one).
+  """
+  if mask.shape != image.shape[:3]:
+    raise ValueError(f'mask {mask.shape} does not lie on image {image.shape}')
   if inverse is None:
-    words = _pack(image, colour)
-  else:
-    words = jax.lax.platform_dependent(
-      image,
-      inverse,
-      colour,
-      cpu=functools.partial(_in_chunks, functools.partial(_warp, border=border, apart=True)),
-      default=functools.partial(_warp, border=border, apart=False),
-    )
+    return render(image, None, colour, border), (mask != 0).astype(jnp.uint8)
+  words = _warped(image, inverse, colour, mask, border)
+  return _pixels(words, image.shape[-1]), (words >> _MASK_BIT).astype(jnp.uint8)
+
+
+def _warped(
+  image: jax.Array,
+  inverse: jax.Array,
+  colour: jax.Array | None,
+  mask: jax.Array | None,
+  border: str,
+) -> jax.Array:
+  """Words [B, H, W] of the warped images, in the way that suits the device."""
+  return jax.lax.platform_dependent(
+    image,
+    inverse,
+    colour,
+    mask,
+    cpu=functools.partial(_in_chunks, functools.partial(_warp, border=border, apart=True)),
+    default=functools.partial(_warp, border=border, apart=False),
+  )
+
+
+def _pixels(words: jax.Array, channels: int) -> jax.Array:
+  """Words [B, H, W] to float32 [B, H, W, C] in [0, 1]."""
   shifts = _FIELD * jnp.arange(channels, dtype=jnp.uint32)
   return _field(words[..., None] >> shifts) * jnp.float32(1 / (255 * _STEPS))
 
 
 def _warp(
-  image: jax.Array, inverse: jax.Array, colour: jax.Array | None, *, border: str, apart: bool
+  image: jax.Array,
+  inverse: jax.Array,
+  colour: jax.Array | None,
+  mask: jax.Array | None = None,
+  *,
+  border: str,
+  apart: bool,
 ) -> jax.Array:
-  """Words [b, H, W] of the warped images."""
+  """Words [b, H, W] of the warped images, and masks where there are any."""
   batch, height, width, channels = image.shape
 
   def prepare() -> tuple[jax.Array, jax.Array, jax.Array]:
-    return _pack(image, colour), *_locate(inverse, height, width, border)
+    words = _pack(image, colour)
+    if mask is not None:
+      words |= (mask != 0).astype(jnp.uint32) << _MASK_BIT
+    return words, *_locate(inverse, height, width, border)
 
   words, index, weights = _kept_apart(prepare, inverse) if apart else prepare()
   # Image by image, so that a batch spread over devices is gathered where it lies.
@@ -86,7 +141,18 @@ def _warp(
     value = above + (c + (d - c) * right - above) * below
     value = value * inside if border == 'constant' else value
     result |= _round(value) << (_FIELD * channel)
+  if mask is not None:
+    bit = _nearest(corners, right, below)
+    result |= (jnp.where(inside >= 0.5, bit, 0) if border == 'constant' else bit) << _MASK_BIT
   return result
+
+
+def _nearest(corners: list[jax.Array], right: jax.Array, below: jax.Array) -> jax.Array:
+  """Mask bit [b, H, W] of the corner that weighs most."""
+  a, b, c, d = corners
+  above = jnp.where(right >= 0.5, b, a)
+  beneath = jnp.where(right >= 0.5, d, c)
+  return jnp.where(below >= 0.5, beneath, above) >> _MASK_BIT
 
 
 def _pack(image: jax.Array, colour: jax.Array | None) -> jax.Array:
