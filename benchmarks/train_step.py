@@ -19,7 +19,7 @@ import optax
 
 from benchmarks import common, model_sides, peers
 from lesionjax.models import MODELS, build_model
-from lesionjax.training import classify
+from lesionjax.training import classify, supervised
 
 
 def ours_step(
@@ -43,7 +43,8 @@ def ours_step(
   model = build_model(name, num_classes, dtype=dtype, **nothing)
   schedule = optax.constant_schedule(1e-3)
   tx = optax.adamw(schedule, weight_decay=1e-4)
-  task = classify.make_task(model, num_classes, tx, schedule, lambda image, key: image)
+  settings = supervised.Settings(tx, schedule)
+  task = classify.make_task(model, num_classes, settings, lambda image, key: image)
   key = jax.random.key(0)
   batch = jax.device_put({'image': image, 'label': label.astype(np.int32)})
   state = jax.jit(task.init)(key, batch)

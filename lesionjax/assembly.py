@@ -28,6 +28,7 @@ from lesionjax.training.mesh import Mesh
 from lesionjax.training.optimiser import make_optimiser, make_schedule
 from lesionjax.training.progress import Rules
 from lesionjax.training.state import Task
+from lesionjax.training.supervised import Settings
 
 
 def ensure_data(config: ConfigDict) -> None:
@@ -210,25 +211,21 @@ def make_classifier(
     plan.steps_per_epoch,
     plan.total_steps - first_step,
   )
-  tx = make_optimiser(config.optimiser, rate, config.train.clip_norm)
+  settings = Settings(
+    tx=make_optimiser(config.optimiser, rate, config.train.clip_norm),
+    # The optimiser counts the phase's steps, the record the run's.
+    schedule=(lambda step: rate(step - first_step)) if first_step else rate,
+    ema_decay=config.train.ema_decay,
+    accumulate=config.train.accumulate,
+    trainable=trainable,
+    freeze_batch_stats=phase.freeze_batch_stats,
+  )
   loss = make_loss(
     config.train.loss, num_classes, config.train.label_smoothing, config.train.pos_weight
   )
 
   def task_of(model: Any, prepare: Prepare) -> Task:
-    return make_task(
-      model,
-      num_classes,
-      tx,
-      # The optimiser counts the phase's steps, the record the run's.
-      (lambda step: rate(step - first_step)) if first_step else rate,
-      prepare,
-      loss=loss,
-      ema_decay=config.train.ema_decay,
-      accumulate=config.train.accumulate,
-      trainable=trainable,
-      freeze_batch_stats=phase.freeze_batch_stats,
-    )
+    return make_task(model, num_classes, settings, prepare, loss)
 
   model = make_model(config, num_classes)
   whole = task_of(model, make_prepare(config))

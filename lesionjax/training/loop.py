@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from data_builders.errors import UserError
-from lesionjax.training import tally
 from lesionjax.training.checkpoints import Checkpoints
 from lesionjax.training.mesh import Mesh, to_host
 from lesionjax.training.progress import Progress, Rules, after_epoch
@@ -74,7 +73,7 @@ def train(
   one step to the next and a resumed run repeats exactly.
 
   Args:
-    task: the three pure functions.
+    task: its pure functions.
     state: where to start; its buffers are given up.
     batches: endless, on the devices; saved in every checkpoint.
     plan: counts.
@@ -119,7 +118,7 @@ def train(
       if end_of_epoch:
         clock.stop_epoch(step, plan.batch_size)
         before = progress.improvements
-        state, progress = _finish_epoch(state, step, plan, progress, validate, writer, clock)
+        state, progress = _finish_epoch(task, state, step, plan, progress, validate, writer, clock)
         is_best = progress.improvements > before
       if save_due:
         writer.flush()
@@ -160,10 +159,10 @@ def _record(pending, plan: Plan, writer: Writer, checkpoints: Checkpoints) -> fl
   return values['loss']
 
 
-def _finish_epoch(state, step, plan: Plan, progress, validate, writer: Writer, clock: Clock):
+def _finish_epoch(task, state, step, plan: Plan, progress, validate, writer: Writer, clock: Clock):
   """Records training and validation metrics of an epoch, and judges it."""
   epoch = progress.epoch + 1
-  summary = tally.summarise(to_host(state.tally), plan.class_names)
+  summary = task.summarise(to_host(state.tally), plan.class_names)
   writer.write('train', step, epoch, {**summary, **clock.epoch})
   validation = validate(state)
   writer.write('validation', step, epoch, validation)

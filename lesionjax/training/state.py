@@ -42,7 +42,7 @@ class State:
 
 
 class Task(NamedTuple):
-  """Four pure functions that know nothing of files, devices or loops.
+  """Five pure functions that know nothing of files, devices or loops.
 
   Attributes:
     init: (key, batch) -> State.
@@ -50,9 +50,11 @@ class Task(NamedTuple):
       `loss`, `grad_norm` and `learning_rate`.
     eval_step: (weights, batch) -> outputs of every image, each of leading length B.
     start: (params, batch_stats, step) -> State that begins a phase with these weights.
+    summarise: (the state's tally on the host, class names) -> training metrics of an epoch.
   """
 
   init: Callable[[Array, Batch], State]
   train_step: Callable[[State, Batch, Array], tuple[State, dict[str, Array]]]
   eval_step: Callable[[PyTree, Batch], dict[str, Array]]
   start: Callable[[PyTree, PyTree, Array], State]
+  summarise: Callable[[PyTree, tuple[str, ...]], dict[str, float]]

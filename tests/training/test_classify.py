@@ -8,6 +8,7 @@ import optax
 import pytest
 
 from lesionjax.training.classify import make_task
+from lesionjax.training.supervised import Settings
 
 
 class Linear(nn.Module):
@@ -25,7 +26,7 @@ def prepare(image, key):
 
 def make(**options):
   schedule = optax.constant_schedule(0.5)
-  return make_task(Linear(), 3, optax.sgd(schedule), schedule, prepare, **options)
+  return make_task(Linear(), 3, Settings(optax.sgd(schedule), schedule, **options), prepare)
 
 
 @pytest.fixture
@@ -100,7 +101,7 @@ def test_evaluation_does_not_augment(batch):
     return prepare(image, None) if key is None else jnp.zeros(image.shape)
 
   schedule = optax.constant_schedule(0.5)
-  task = make_task(Linear(), 3, optax.sgd(schedule), schedule, noisy)
+  task = make_task(Linear(), 3, Settings(optax.sgd(schedule), schedule), noisy)
   state = task.init(jax.random.key(0), batch)
   logits = task.eval_step(state.weights, batch)['logits']
   x = np.asarray(batch['image'], np.float32).reshape(8, -1) / 255.0

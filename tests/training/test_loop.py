@@ -40,7 +40,7 @@ class Checkpoints:
 
 
 def train(tmp_path, validate, profile_dir=''):
-  task, mesh = Task(init, train_step, lambda *_: {}, begin), make_mesh(1)
+  task, mesh = Task(init, train_step, lambda *_: {}, begin, tally.summarise), make_mesh(1)
   checkpoints = Checkpoints()
   state = loop.init_state(task, jax.random.key(0), {}, mesh)
   plan = loop.Plan(2, 4, 8, 1, 0, Rules('accuracy'), ('a', 'b'), profile_dir)

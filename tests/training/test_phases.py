@@ -15,6 +15,7 @@ from lesionjax.training.checkpoints import shapes
 from lesionjax.training.classify import make_task
 from lesionjax.training.freezing import split
 from lesionjax.training.optimiser import make_optimiser
+from lesionjax.training.supervised import Settings
 
 HEAD = frozenset({'head/kernel', 'head/bias'})
 
@@ -27,7 +28,7 @@ def make(model, prepare=prepare, **options):
   settings = base.get_config().optimiser
   settings.weight_decay = 0.1
   tx = make_optimiser(settings, lambda step: 0.01, clip_norm=1.0)
-  return make_task(model, 3, tx, lambda step: 0.01, prepare, **options)
+  return make_task(model, 3, Settings(tx, lambda step: 0.01, **options), prepare)
 
 
 class Tiny(nn.Module):
