@@ -15,6 +15,7 @@ from lesionjax.evaluation import metrics
 
 _LEVEL = 0.95
 _Z = 1.959963984540054  # 97.5 % point of the standard normal distribution
+DEGENERATE = 1e-12  # a bootstrap interval narrower than this says nothing
 _AVERAGES_PER_CLASS = ('balanced', 'macro', 'average')
 
 Interval = dict[str, float | int | None]
@@ -101,6 +102,16 @@ def wilson(share: float, n: int) -> tuple[float, float]:
   return min(max(low, 0.0), share), max(min(high, 1.0), share)
 
 
+def percentiles(drawn: np.ndarray) -> tuple[float, float] | None:
+  """2.5 and 97.5 percentiles of a metric's resamples [R]; None where fewer than half have it."""
+  known = drawn[np.isfinite(drawn)]
+  if len(known) < max(1, len(drawn) / 2):
+    return None
+  tail = (1 - _LEVEL) / 2
+  low, high = (float(limit) for limit in np.quantile(known, [tail, 1 - tail]))
+  return low, high
+
+
 def _interval(
   name: str, value: float, drawn: np.ndarray, num_groups: int
 ) -> tuple[float | None, float | None]:
@@ -109,14 +120,12 @@ def _interval(
     return None, None
   if name.startswith('support/'):
     return value, value
-  known = drawn[np.isfinite(drawn)]
-  if len(known) < max(1, len(drawn) / 2):
+  limits = percentiles(drawn)
+  if limits is None:
     return None, None
-  tail = (1 - _LEVEL) / 2
-  low, high = (float(limit) for limit in np.quantile(known, [tail, 1 - tail]))
-  if high - low < 1e-12 and name != 'log_loss':
+  if limits[1] - limits[0] < DEGENERATE and name != 'log_loss':
     return wilson(min(max(value, 0.0), 1.0), max(num_groups, 1))
-  return low, high
+  return limits
 
 
 def _sizes(
