@@ -17,6 +17,7 @@ def get_config() -> ConfigDict:
     A locked ConfigDict; `config.unlocked()` is never needed, recipes assign to existing keys.
   """
   config = ConfigDict()
+  config.task = 'classify'  # 'classify' or 'segment'
   config.recipe = ''  # name of the recipe, shown in the report
   config.protocol = 'rigorous'  # 'rigorous' or 'published' (see docs/results.md)
   config.seed = 0  # initial weights, data order and augmentation
@@ -51,7 +52,8 @@ def get_config() -> ConfigDict:
   config.schedule = _schedule()
 
   config.select = select = ConfigDict()
-  select.metric = 'balanced_accuracy'  # on validation; decides which checkpoint is best
+  # On validation; decides which checkpoint is best. To segment: 'dice', 'jaccard', 'loss' ...
+  select.metric = 'balanced_accuracy'
   select.patience_epochs = 0  # stop after this many epochs without a better one; 0 = never
 
   config.checkpoint = checkpoint = ConfigDict()
@@ -79,7 +81,14 @@ def _data() -> ConfigDict:
   data.preprocess = ''  # such as 'crop256-hair', on every read: see data_builders.cleaning.pipeline
   data.data_dir = ''  # where prepared data lie; '' = TFDS_DATA_DIR or ~/tensorflow_datasets
   data.manual_dir = ''  # where downloaded archives lie; with it a missing data set is built first
-  data.size_px = 64  # side of the square that the network sees
+  data.size_px = 64  # width of what the network sees, and its height unless that is given
+  data.height_px = 0  # its height where it is no square; 0 = size_px
+  # What a classifier sees where a mask says which pixels are lesion: 'none' (the whole image),
+  # 'mask' (black outside), 'crop' (the rectangle around it), 'mask_crop', or 'attention' (the whole
+  # image, and the mask as an auxiliary target of the training). See lesionjax.data.lesion.
+  data.lesion = 'none'
+  data.lesion_masks = 'true'  # 'true': the data set's own; else a folder that --mode=masks wrote
+  data.lesion_margin = 0.1  # of a crop, as a share of the longer side of the rectangle
   data.sampling = 'uniform'  # 'uniform', 'balanced' (every class alike) or 'sqrt' (in between)
   # 'stream' decodes every image when its turn comes, 'ram' once, 'device' once and keeps all of
   # them on every accelerator, where a step picks its batch; the numbers do not depend on it.
@@ -122,7 +131,7 @@ def _normalise() -> ConfigDict:
 def _model() -> ConfigDict:
   """The network."""
   model = ConfigDict()
-  model.name = 'resnet18'  # a key of lesionjax.models.MODELS
+  model.name = 'resnet18'  # a key of lesionjax.models.MODELS, or of SEGMENTERS to segment
   model.arguments = ConfigDict()  # keyword arguments of that model, such as {'width': 32}
   model.dtype = 'float32'  # of the computation: 'float32' or 'bfloat16'; parameters stay float32
   # Weights to start from: '' draws them, 'imagenet' takes those that lesionjax.models.table names,
@@ -138,8 +147,10 @@ def _train() -> ConfigDict:
   train.epochs = 10
   train.batch_size = 64  # over all devices and processes
   train.accumulate = 1  # micro-batches a step; each of batch_size / accumulate images
-  # 'cross_entropy' or, with two classes, 'bce'; validation always measures plain cross-entropy.
+  # To classify: 'cross_entropy' or, with two classes, 'bce'; validation always measures plain
+  # cross-entropy. To segment: 'bce', 'dice', 'bce_dice', 'jaccard' or 'focal_tversky'.
   train.loss = 'cross_entropy'
+  train.auxiliary_weight = 0.4  # of deep supervision, and of the mask with data.lesion='attention'
   train.label_smoothing = 0.0  # of cross_entropy
   train.pos_weight = 1.0  # of bce: how many negatives a positive weighs
   train.clip_norm = 0.0  # global gradient norm; 0 = no clipping

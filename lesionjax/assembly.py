@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,23 +12,29 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
+from lesionjax.config import image_size
 from lesionjax.data import memory
-from lesionjax.data.augment import augment, normalise
+from lesionjax.data.augment import augment, augment_with_mask, normalise
 from lesionjax.data.datasets import names_of, open_split, provenance
 from lesionjax.data.features import feature_stream
+from lesionjax.data.lesion import Lesion
 from lesionjax.data.records import Split
 from lesionjax.data.stream import eval_stream, to_device, train_stream
 from lesionjax.models import build_model
 from lesionjax.models.parts import head_of
+from lesionjax.models.segmentation.table import build_segmenter
 from lesionjax.phases import Phase, augment_options
+from lesionjax.training import classify, segment
 from lesionjax.training.cached import on_features
-from lesionjax.training.classify import Prepare, make_task
+from lesionjax.training.classify import Prepare
 from lesionjax.training.loop import Plan
-from lesionjax.training.losses import make_loss
+from lesionjax.training.losses import Loss, make_loss
 from lesionjax.training.mesh import Mesh
 from lesionjax.training.optimiser import make_optimiser, make_schedule
 from lesionjax.training.progress import Rules
-from lesionjax.training.state import Task
+from lesionjax.training.segment import PrepareWithMask
+from lesionjax.training.segmentation_losses import SegmentationLoss, make_segmentation_loss
+from lesionjax.training.state import Batch, Task
 from lesionjax.training.supervised import Settings
 
 
@@ -51,7 +58,14 @@ def open_data(config: ConfigDict, split: str, name: str = '') -> Split:
     config.data.data_dir or None,
     '' if name else config.data.classes,
     config.data.preprocess,
+    Lesion(config.data.lesion, config.data.lesion_masks, config.data.lesion_margin),
+    needs_masks(config),
   )
+
+
+def needs_masks(config: ConfigDict) -> bool:
+  """Whether the masks of the lesions come with the images, as a fourth channel."""
+  return config.task == 'segment' or config.data.lesion == 'attention'
 
 
 def describe_data(config: ConfigDict, name: str = '') -> dict[str, Any]:
@@ -61,6 +75,7 @@ def describe_data(config: ConfigDict, name: str = '') -> dict[str, Any]:
     config.data.data_dir or None,
     '' if name else config.data.classes,
     config.data.preprocess,
+    needs_masks(config),
   )
 
 
@@ -68,7 +83,7 @@ def decoded(config: ConfigDict, split: Split) -> np.ndarray | None:
   """Returns all images of a split where `config.data.input` keeps them in memory, else None."""
   if config.data.input == 'stream':
     return None
-  return memory.decode_all(split, config.data.size_px, config.data.num_threads or None)
+  return memory.decode_all(split, image_size(config), config.data.num_threads or None)
 
 
 def train_batches(
@@ -86,7 +101,7 @@ def train_batches(
   dataset = train_stream(
     split,
     config.train.batch_size,
-    config.data.size_px,
+    image_size(config),
     config.seed,
     config.data.sampling,
     **_share(config),
@@ -127,12 +142,27 @@ def eval_batches(
   dataset = eval_stream(
     split,
     config.evaluate.batch_size,
-    config.data.size_px,
+    image_size(config),
     **_share(config),
     pixels=pixels,
   )
   dataset = dataset.map(lambda batch: {key: batch[key] for key in ('image', 'valid')})
   return iter(to_device(dataset, mesh.batch))
+
+
+def make_prepare_with_mask(config: ConfigDict) -> PrepareWithMask:
+  """Returns `make_prepare` of an image and its mask, the fourth channel."""
+  options = augment_options(config)
+  mean, std = tuple(config.normalise.mean), tuple(config.normalise.std)
+
+  def prepare(pixels: jax.Array, key: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+    image, mask = pixels[..., :3], pixels[..., 3]
+    if key is None:
+      return normalise(image.astype(jnp.float32) / 255.0, mean, std), mask
+    image, mask = augment_with_mask(image, mask, key, options)
+    return normalise(image, mean, std), mask
+
+  return prepare
 
 
 def make_prepare(config: ConfigDict) -> Prepare:
@@ -151,7 +181,17 @@ def make_prepare(config: ConfigDict) -> Prepare:
 def make_model(config: ConfigDict, num_classes: int) -> Any:
   """Returns the module that `config.model` names."""
   dtype = jnp.dtype(config.model.dtype)
-  return build_model(config.model.name, num_classes, dtype, **config.model.arguments.to_dict())
+  arguments = config.model.arguments.to_dict()
+  if config.task == 'segment':
+    return build_segmenter(config.model.name, dtype=dtype, **arguments)
+  return build_model(config.model.name, num_classes, dtype, **arguments)
+
+
+def make_eval_step(config: ConfigDict, model: Any) -> Callable[[Any, Batch], dict[str, jax.Array]]:
+  """Returns (weights, batch) -> outputs of every image, for the task of the configuration."""
+  if config.task == 'segment':
+    return segment.make_eval_step(model, make_prepare_with_mask(config))
+  return classify.make_eval_step(model, make_prepare(config))
 
 
 def make_plan(
@@ -193,17 +233,45 @@ def make_plan(
   )
 
 
-def make_classifier(
+def make_task(
   phase: Phase, num_classes: int, plan: Plan, trainable: frozenset[str] | None = None
 ) -> Task:
-  """Returns the classification task of a phase.
+  """Returns the task of a phase.
 
   Args:
     phase: its settings.
-    num_classes: K.
+    num_classes: K of a classifier.
     plan: its counts.
     trainable: paths of the parameters that train; None is all.
   """
+  config = phase.config
+  settings = _make_settings(phase, plan, trainable)
+  model = make_model(config, num_classes)
+  if config.task == 'segment':
+    whole = segment.make_task(
+      model,
+      settings,
+      make_prepare_with_mask(config),
+      _make_mask_loss(config),
+      config.train.auxiliary_weight,
+    )
+  else:
+    whole = _make_classifier(config, num_classes, settings, model)
+  if config.data.input == 'device':
+    step = whole.train_step
+    whole = whole._replace(
+      train_step=lambda state, batch, key: step(state, memory.gather(batch), key)
+    )
+  if not phase.cache_features:
+    return whole
+  loss = _make_label_loss(config, num_classes)
+  head = classify.make_task(
+    head_of(model), num_classes, settings, lambda features, key: features, loss
+  )
+  return on_features(whole, head)
+
+
+def _make_settings(phase: Phase, plan: Plan, trainable: frozenset[str] | None) -> Settings:
   config, first_step = phase.config, plan.first_step
   rate = make_schedule(
     config.schedule,
@@ -211,7 +279,7 @@ def make_classifier(
     plan.steps_per_epoch,
     plan.total_steps - first_step,
   )
-  settings = Settings(
+  return Settings(
     tx=make_optimiser(config.optimiser, rate, config.train.clip_norm),
     # The optimiser counts the phase's steps, the record the run's.
     schedule=(lambda step: rate(step - first_step)) if first_step else rate,
@@ -220,23 +288,21 @@ def make_classifier(
     trainable=trainable,
     freeze_batch_stats=phase.freeze_batch_stats,
   )
-  loss = make_loss(
-    config.train.loss, num_classes, config.train.label_smoothing, config.train.pos_weight
-  )
 
-  def task_of(model: Any, prepare: Prepare) -> Task:
-    return make_task(model, num_classes, settings, prepare, loss)
 
-  model = make_model(config, num_classes)
-  whole = task_of(model, make_prepare(config))
-  if config.data.input == 'device':
-    step = whole.train_step
-    whole = whole._replace(
-      train_step=lambda state, batch, key: step(state, memory.gather(batch), key)
-    )
-  if not phase.cache_features:
-    return whole
-  return on_features(whole, task_of(head_of(model), lambda features, key: features))
+def _make_classifier(config: ConfigDict, num_classes: int, settings: Settings, model: Any) -> Task:
+  loss = _make_label_loss(config, num_classes)
+  return classify.make_task(model, num_classes, settings, make_prepare(config), loss)
+
+
+def _make_label_loss(config: ConfigDict, num_classes: int) -> Loss:
+  train = config.train
+  return make_loss(train.loss, num_classes, train.label_smoothing, train.pos_weight)
+
+
+def _make_mask_loss(config: ConfigDict) -> SegmentationLoss:
+  settings = {'pos_weight': config.train.pos_weight} if config.train.loss == 'bce' else {}
+  return make_segmentation_loss(config.train.loss, **settings)
 
 
 def _share(config: ConfigDict) -> dict[str, int]:

@@ -13,7 +13,9 @@ from data_builders import labels
 from data_builders.cleaning import pipeline
 from data_builders.errors import UserError
 from lesionjax.data.datasets import names_of
+from lesionjax.data.lesion import MODES
 from lesionjax.training import losses
+from lesionjax.training.segmentation_losses import LOSSES as MASK_LOSSES
 
 # Where a run lies and how often it speaks may change between two starts; its numbers do not depend
 # on these.
@@ -32,6 +34,12 @@ _LATER = {
   'data.classes': '',
   'data.preprocess': '',
   'data.input': 'stream',
+  'task': 'classify',
+  'data.height_px': 0,
+  'data.lesion': 'none',
+  'data.lesion_masks': 'true',
+  'data.lesion_margin': 0.1,
+  'train.auxiliary_weight': 0.4,
   'train.loss': 'cross_entropy',
   'train.pos_weight': 1.0,
   'model.pretrained': '',
@@ -40,10 +48,11 @@ _LATER = {
 }
 
 _CHOICES = {
+  'task': ('classify', 'segment'),
   'protocol': ('rigorous', 'published'),
   'data.sampling': ('uniform', 'balanced', 'sqrt'),
   'data.input': ('stream', 'ram', 'device'),
-  'train.loss': losses.NAMES,
+  'data.lesion': MODES,
   'model.dtype': ('float32', 'bfloat16'),
   'optimiser.name': ('adamw', 'adam', 'sgd'),
   'schedule.name': ('constant', 'step', 'cosine', 'one_cycle', 'plateau'),
@@ -54,7 +63,10 @@ _RANGES = {
   'seed': (0, 2**32 - 1),
   'num_devices': (0, None),
   'data.size_px': (8, 4096),
+  'data.height_px': (0, 4096),
+  'data.lesion_margin': (0.0, 2.0),
   'data.num_threads': (0, 1024),
+  'train.auxiliary_weight': (0.0, 100.0),
   'train.epochs': (1, None),
   'train.batch_size': (1, None),
   'train.accumulate': (1, None),
@@ -117,6 +129,7 @@ def validate(config: ConfigDict) -> None:
       f'config.optimiser.learning_rate={values["optimiser.learning_rate"]!r} must be above 0 and '
       'finite.'
     )
+  _validate_task(config)
   _validate_normalise(config.normalise)
   names_of(config.data.name)
   pipeline.parse(config.data.preprocess)
@@ -130,10 +143,10 @@ def validate(config: ConfigDict) -> None:
       f'config.train.batch_size={config.train.batch_size} must be a multiple of '
       f'config.train.accumulate={config.train.accumulate}.'
     )
-  if config.train.loss == 'bce' and config.train.label_smoothing:
+  if config.train.loss != 'cross_entropy' and config.train.label_smoothing:
     raise UserError(
       f'config.train.label_smoothing={config.train.label_smoothing} has no effect with'
-      " config.train.loss='bce': set it to 0."
+      f' config.train.loss={config.train.loss!r}: set it to 0.'
     )
   if config.train.loss != 'bce' and config.train.pos_weight != 1:
     raise UserError(
@@ -152,6 +165,33 @@ def validate(config: ConfigDict) -> None:
     )
   if config.init_head not in ('', 'keep', 'reinit'):
     raise UserError(f"config.init_head={config.init_head!r} is not one of 'keep', 'reinit'.")
+
+
+def _validate_task(config: ConfigDict) -> None:
+  """Loss, sampling and view of the lesion must be such as the task has."""
+  allowed = losses.NAMES if config.task == 'classify' else tuple(MASK_LOSSES)
+  if config.train.loss not in allowed:
+    raise UserError(
+      f'config.train.loss={config.train.loss!r} is not one of {", ".join(map(repr, allowed))}, the'
+      f' losses of config.task={config.task!r}.'
+    )
+  if config.task == 'classify':
+    return
+  if config.data.lesion != 'none':
+    raise UserError(
+      f"config.data.lesion={config.data.lesion!r} is for classifiers: with config.task='segment'"
+      " the mask is what is learned, so set it to 'none'."
+    )
+  if any(phase.get('cache_features') for phase in config.phases):
+    raise UserError(
+      "config.phases with cache_features is for classifiers: a segmenter's decoder needs more than"
+      ' the last features; leave it out.'
+    )
+
+
+def image_size(config: ConfigDict) -> tuple[int, int]:
+  """Returns height and width, in px, of what the network sees."""
+  return config.data.height_px or config.data.size_px, config.data.size_px
 
 
 def _validate_normalise(normalise: ConfigDict) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from lesionjax import starting
-from lesionjax.assembly import make_classifier
+from lesionjax.assembly import make_task
+from lesionjax.config import image_size
 from lesionjax.pieces import Pieces
 from lesionjax.training.checkpoints import shapes
 from lesionjax.training.freezing import split
@@ -29,9 +30,9 @@ def describe(config: ConfigDict) -> str:
   starting.check(pieces)
   init_key, _ = pieces.keys
   state = jax.eval_shape(pieces.task.init, init_key, pieces.batch_like)
-  size_px, count = config.data.size_px, config.train.batch_size
+  count = config.train.batch_size
   batch = {
-    'image': jax.ShapeDtypeStruct((count, size_px, size_px, 3), np.uint8),
+    'image': jax.ShapeDtypeStruct((count, *image_size(config), pieces.train.channels), np.uint8),
     'label': jax.ShapeDtypeStruct((count,), np.int32),
   }
   lines = [f'{"parameter":<60} {"shape":>20} {"count":>12}']
@@ -75,7 +76,7 @@ def _memory_of_largest_step(pieces: Pieces, batch: dict[str, Any]) -> Any:
   index = int(np.argmax(sizes))
   settings = dataclasses.replace(pieces.phases[index], cache_features=False)
   num_classes = len(pieces.train.class_names)
-  task = make_classifier(settings, num_classes, pieces.plan, pieces.trainable[index])
+  task = make_task(settings, num_classes, pieces.plan, pieces.trainable[index])
   init_key, train_key = pieces.keys
   state = jax.eval_shape(task.init, init_key, pieces.batch_like)
   compiled = jax.jit(task.train_step, donate_argnums=0).lower(state, batch, train_key).compile()

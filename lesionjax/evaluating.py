@@ -11,12 +11,11 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
-from lesionjax import assembly, files, inference, processes, run_directory, scoring
+from lesionjax import assembly, files, inference, mask_scoring, processes, run_directory, scoring
 from lesionjax import config as config_lib
 from lesionjax.data.datasets import preprocessing_of
 from lesionjax.data.records import Split
 from lesionjax.report.page import write_report
-from lesionjax.training.classify import make_eval_step
 from lesionjax.training.mesh import check_batch, make_mesh
 
 
@@ -61,14 +60,15 @@ def evaluate(
     run_directory.refuse_other_data(run_dir, data)
   splits = {name: _scored(assembly.open_data(config, name, eval_data)) for name in names}
   for split in splits.values():
-    scoring.labels_of(split, class_names)
+    if config.task == 'classify':
+      scoring.labels_of(split, class_names)
     published = config.protocol == 'published' and not eval_data
     run_directory.refuse_seen(run_dir, split, 'Evaluation', images_only=published)
   outputs = _predict_splits(config, run_dir, splits, class_names)
   if jax.process_index() != 0:
     processes.wait_for_all('report')  # which the first writes
     return ''
-  metrics = _measure(config, out_dir, splits, outputs, class_names)
+  metrics = _measure(config, run_dir, out_dir, splits, outputs, class_names)
   if eval_data:
     files.write_json(out_dir / 'config.json', config_lib.to_dict(config))
     files.write_json(out_dir / 'data.json', data)
@@ -84,12 +84,17 @@ def evaluate(
 
 def _measure(
   config: ConfigDict,
+  run_dir: epath.Path,
   out_dir: epath.Path,
   splits: dict[str, Split],
   outputs: dict[str, dict[str, np.ndarray]],
   class_names: tuple[str, ...],
 ) -> dict[str, Any]:
   """Writes predictions and examples of every split; returns the metrics with intervals."""
+  if config.task == 'segment':
+    external = config.data.validation_split not in splits
+    fitted = mask_scoring.read_postprocess(run_dir) if external else None
+    return mask_scoring.score(config, out_dir, splits, outputs, fitted)
   metrics: dict[str, Any] = {}
   for name, split in splits.items():
     metrics |= scoring.score_split(config, out_dir, split, name, outputs[name], class_names)
@@ -129,8 +134,8 @@ def _predict_splits(
   mesh = make_mesh(config.num_devices if config.num_devices <= jax.device_count() else 0)
   check_batch('evaluate.batch_size', config.evaluate.batch_size, mesh)
   model = assembly.make_model(config, len(class_names))
-  weights = inference.restore_best(run_dir, model, config.data.size_px, mesh.replicated)
-  predict = inference.compile_predict(make_eval_step(model, assembly.make_prepare(config)), mesh)
+  weights = inference.restore_best(run_dir, model, config_lib.image_size(config), mesh.replicated)
+  predict = inference.compile_predict(assembly.make_eval_step(config, model), mesh)
   return {
     name: inference.predict_batches(predict, weights, assembly.eval_batches(config, split, mesh))
     for name, split in splits.items()

@@ -14,8 +14,9 @@ from etils import epath
 
 from data_builders.errors import UserError
 from lesionjax import assembly, run_directory
+from lesionjax.config import image_size
 from lesionjax.data.datasets import preprocessing_of
-from lesionjax.data.decode import DecodeError, decode_image, fit
+from lesionjax.data.decode import DecodeError, Size, decode_image, fit, sides
 from lesionjax.training.checkpoints import Checkpoints
 from lesionjax.training.mesh import Mesh, to_host
 from lesionjax.training.state import Batch
@@ -76,21 +77,21 @@ def softmax(logits: np.ndarray) -> np.ndarray:
   return (shifted / shifted.sum(-1, keepdims=True)).astype(np.float32)
 
 
-def shapes_of(model: Any, size_px: int) -> dict[str, Any]:
-  """Returns shapes and dtypes of a network's variables, for square images of `size_px`."""
-  image = jax.ShapeDtypeStruct((1, size_px, size_px, 3), jnp.float32)
+def shapes_of(model: Any, size_px: Size) -> dict[str, Any]:
+  """Returns shapes and dtypes of a network's variables, for images of that size."""
+  image = jax.ShapeDtypeStruct((1, *sides(size_px), 3), jnp.float32)
   return jax.eval_shape(functools.partial(model.init, train=False), jax.random.key(0), image)
 
 
 def restore_best(
-  run_dir: epath.PathLike, model: Any, size_px: int, sharding: jax.sharding.Sharding
+  run_dir: epath.PathLike, model: Any, size_px: Size, sharding: jax.sharding.Sharding
 ) -> dict[str, Any]:
   """Reads the best weights of a run.
 
   Args:
     run_dir: of a run that has finished at least one epoch.
     model: the module they belong to.
-    size_px: side of its input.
+    size_px: side, or height and width, of its input.
     sharding: where the weights go.
 
   Returns:
@@ -120,7 +121,7 @@ class Classifier:
     """Reads configuration, class names and best weights of a run directory."""
     self.config = run_directory.read_config(run_dir)
     self.class_names = run_directory.class_names(run_dir)
-    self._size_px = self.config.data.size_px
+    self._size_px = image_size(self.config)
     self._preprocessing = preprocessing_of(self.config.data.name, self.config.data.preprocess)
     model = assembly.make_model(self.config, len(self.class_names))
     local = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])

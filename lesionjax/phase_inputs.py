@@ -9,11 +9,10 @@ import jax
 import numpy as np
 
 from data_builders.errors import UserError
-from lesionjax import assembly, inference, scoring
+from lesionjax import assembly, inference, mask_scoring, scoring
 from lesionjax.data.records import Split
 from lesionjax.pieces import PhasePieces, Pieces
 from lesionjax.training.checkpoints import Checkpoints
-from lesionjax.training.classify import make_eval_step
 from lesionjax.training.mesh import Mesh, to_host
 from lesionjax.training.state import Batch, State
 
@@ -89,8 +88,7 @@ class Inputs:
     """Pre-logits of a split, float32 [N, D], in the order of its records."""
     pieces, config = self._pieces, phase.settings.config
     model = assembly.make_model(config, len(pieces.train.class_names))
-    eval_step = make_eval_step(model, assembly.make_prepare(config))
-    predict = inference.compile_predict(eval_step, pieces.mesh)
+    predict = inference.compile_predict(assembly.make_eval_step(config, model), pieces.mesh)
     batches = assembly.eval_batches(config, split, pieces.mesh, pixels)
     return inference.predict_batches(predict, state.weights, batches)['pre_logits']
 
@@ -115,13 +113,21 @@ class Inputs:
         )
       )
       outputs = inference.predict_batches(predict, state.weights, batches)
-      if not np.isfinite(outputs['logits']).all():
+      if not _finite(outputs):
         raise UserError(
           f'Training stopped: after step {int(to_host(state.step))} the outputs on validation are '
           'not finite; lower config.optimiser.learning_rate or set config.train.clip_norm, in '
           'another --workdir.'
         )
+      if 'mask' in outputs:
+        return mask_scoring.validation_metrics(outputs)
       names = pieces.train.class_names
       return scoring.validation_metrics(pieces.validation, outputs['logits'], names)
 
     return validate
+
+
+def _finite(outputs: dict[str, np.ndarray]) -> bool:
+  """Whether every image got numbers: from logits, or as a segmenter's outputs tell."""
+  finite = np.isfinite(outputs['logits']) if 'logits' in outputs else outputs['finite']
+  return bool(finite.all())

@@ -176,8 +176,8 @@ def trainable_paths(phase: Phase, model: Any) -> frozenset[str] | None:
   """
   if phase.trainable == 'all' and not phase.frozen and not phase.cache_features:
     return _nothing_frozen(phase)
-  size_px = phase.config.data.size_px
-  image = jax.ShapeDtypeStruct((1, size_px, size_px, 3), jnp.float32)
+  size = config_lib.image_size(phase.config)
+  image = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
   variables = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), image)
   paths = list(shapes(variables['params']))
   if phase.trainable == 'all':

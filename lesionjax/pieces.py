@@ -10,12 +10,13 @@ from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
 from lesionjax import config as config_lib
+from lesionjax import mask_scoring
 from lesionjax.assembly import (
   ensure_data,
-  make_classifier,
   make_model,
   make_plan,
   make_prepare,
+  make_task,
   open_data,
 )
 from lesionjax.data.records import Split
@@ -27,11 +28,14 @@ from lesionjax.training.progress import Progress
 from lesionjax.training.state import Task
 
 
-def check_selection(metric: str, split: Split) -> None:
+def check_selection(metric: str, split: Split, task: str = 'classify') -> None:
   """Refuses a selection metric that validation does not measure."""
   names = split.class_names
-  uniform = np.full((len(split), len(names)), 1 / len(names))
-  allowed = {'loss', *point_metrics(split.labels, uniform, names)}
+  if task == 'segment':
+    allowed = set(mask_scoring.VALIDATION_METRICS)
+  else:
+    uniform = np.full((len(split), len(names)), 1 / len(names))
+    allowed = {'loss', *point_metrics(split.labels, uniform, names)}
   if metric not in allowed:
     raise UserError(f'config.select.metric={metric!r} is not one of {", ".join(sorted(allowed))}.')
 
@@ -77,7 +81,7 @@ class Pieces:
     ensure_data(config)
     train = open_data(config, config.data.train_split)
     validation = open_data(config, config.data.validation_split)
-    check_selection(config.select.metric, validation)
+    check_selection(config.select.metric, validation, config.task)
     pieces = cls(config, mesh, train, validation, phases, trainable, profile_dir)
     pieces._rehearse()
     return pieces
@@ -90,10 +94,9 @@ class Pieces:
       try:
         jax.eval_shape(task.init, self.keys[0], self.batch_like)
       except UserError as error:
-        size_px = self.config.data.size_px
-        raise UserError(
-          f'config.model.name={name!r} at config.data.size_px={size_px}: {error}'
-        ) from error
+        height, width = config_lib.image_size(self.config)
+        size = f'size_px={width}' if height == width else f'{width}x{height}'
+        raise UserError(f'config.model.name={name!r} at config.data.{size}: {error}') from error
       except (TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
         reason = str(error).partition('\n')[0]
         raise UserError(
@@ -106,7 +109,7 @@ class Pieces:
     index, first_step = progress.phase, progress.phase_step
     settings, trainable = self.phases[index], self.trainable[index]
     plan = make_plan(settings.config, self.train, self.profile_dir, first_step, settings.name)
-    task = make_classifier(settings, len(self.train.class_names), plan, trainable)
+    task = make_task(settings, len(self.train.class_names), plan, trainable)
     return PhasePieces(settings, plan, task, index == len(self.phases) - 1)
 
   @property
@@ -128,8 +131,7 @@ class Pieces:
   @property
   def batch_like(self) -> dict[str, np.ndarray]:
     """A batch of one black image: only its shape matters to `init`."""
-    size_px = self.config.data.size_px
     return {
-      'image': np.zeros((1, size_px, size_px, 3), np.uint8),
+      'image': np.zeros((1, *config_lib.image_size(self.config), self.train.channels), np.uint8),
       'label': np.zeros(1, np.int32),
     }

@@ -87,13 +87,13 @@ def read_config(run_dir: epath.PathLike) -> ConfigDict:
     UserError: when there is no run, or its configuration cannot be read.
   """
   missing = f'{run_dir} is not a run: it has no config.json'
-  return config_lib.from_dict(_read_json(run_dir, 'config.json', missing))
+  return config_lib.from_dict(read_json(run_dir, 'config.json', missing))
 
 
 def class_names(run_dir: epath.PathLike) -> tuple[str, ...]:
   """Returns the names of a run's classes, in the order of its logits."""
   missing = f'{run_dir} has no data.json, so its class names are unknown'
-  return tuple(_read_json(run_dir, 'data.json', missing)['class_names'])
+  return tuple(read_json(run_dir, 'data.json', missing)['class_names'])
 
 
 def refuse_other_data(run_dir: epath.Path, data: Mapping[str, Any]) -> None:
@@ -108,7 +108,7 @@ def refuse_other_data(run_dir: epath.Path, data: Mapping[str, Any]) -> None:
   """
   if not (run_dir / 'data.json').exists():
     return
-  before = _read_json(run_dir, 'data.json', '')
+  before = read_json(run_dir, 'data.json', '')
   if before['fingerprint'] != data['fingerprint']:
     was, now = (
       f'{d["name"]}/{d["config"]} {d["version"]} ({d["fingerprint"][:12]})' for d in (before, data)
@@ -245,10 +245,20 @@ def refuse_seen(
 
 def _seen(run: epath.PathLike) -> dict[str, list[str]]:
   missing = f'{run} has no seen.json, so what it was trained on is unknown'
-  return _read_json(run, 'seen.json', missing)
+  return read_json(run, 'seen.json', missing)
 
 
-def _read_json(run_dir: epath.PathLike, name: str, missing: str) -> Any:
+def read_json(run_dir: epath.PathLike, name: str, missing: str) -> Any:
+  """Returns what a JSON file of a run holds.
+
+  Args:
+    run_dir: of the run.
+    name: of the file.
+    missing: the first half of the sentence that is said where it is not there.
+
+  Raises:
+    UserError: it is not there, or no JSON.
+  """
   path = locate(run_dir) / name
   try:
     return json.loads(path.read_text())

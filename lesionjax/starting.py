@@ -9,6 +9,7 @@ import jax
 
 from data_builders.errors import UserError
 from lesionjax import assembly, inference, run_directory
+from lesionjax.config import image_size
 from lesionjax.models import find_model, pretrained
 from lesionjax.pieces import Pieces
 from lesionjax.training.checkpoints import shapes
@@ -85,7 +86,7 @@ def _from_run(pieces: Pieces, state: State) -> State:
   config, source = pieces.config, pieces.config.init_from
   source_config = run_directory.read_config(source)
   model = assembly.make_model(source_config, len(run_directory.class_names(source)))
-  size_px = source_config.data.size_px
+  size_px = image_size(source_config)
   found = inference.restore_best(source, model, size_px, pieces.mesh.replicated)
   params = dict(found['params'])
   if config.init_head == 'reinit':
@@ -107,7 +108,7 @@ def _check_run(pieces: Pieces, state: Any) -> None:
     )
   source_config = run_directory.read_config(source)
   model = assembly.make_model(source_config, len(theirs))
-  found = inference.shapes_of(model, source_config.data.size_px)
+  found = inference.shapes_of(model, image_size(source_config))
   params = dict(found['params'])
   if config.init_head == 'reinit':
     params['head'] = state.params['head']

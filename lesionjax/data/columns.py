@@ -31,7 +31,7 @@ def read_columns(builder: Any, split: str, source: Sequence[bytes]) -> dict[str,
     source: the split's serialised records.
 
   Returns:
-    image_id and group_id str [N], label and fold int32 [N].
+    image_id and group_id str [N], label and fold int32 [N]; a data set without classes has label 0.
 
   Raises:
     UserError: when a record cannot be read.
@@ -44,7 +44,7 @@ def read_columns(builder: Any, split: str, source: Sequence[bytes]) -> dict[str,
   columns = {
     'image_id': np.array([row['image_id'].decode() for row in rows], np.str_),
     'group_id': np.array([row['group_id'].decode() for row in rows], np.str_),
-    'label': np.array([row['label'] for row in rows], np.int32),
+    'label': np.array([row.get('label', 0) for row in rows], np.int32),
     'fold': np.array([row['fold'] for row in rows], np.int32),
   }
   if keep:
@@ -65,7 +65,7 @@ def subset(features: Any, keys: Sequence[str]) -> Any:
 
 
 def _scan(source: Any, features: Any, name: str) -> list[dict[str, Any]]:
-  small = subset(features, COLUMNS)
+  small = subset(features, [key for key in COLUMNS if key in features])
   rows: list[dict[str, Any]] = []
   for start in range(0, len(source), _READ_AHEAD):
     stop = min(start + _READ_AHEAD, len(source))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import re
 from collections.abc import Sequence
@@ -17,10 +18,12 @@ from data_builders import labels as labels_lib
 from data_builders.cleaning import pipeline
 from data_builders.errors import UserError
 from lesionjax.data.columns import COLUMNS, one_line, read_columns, subset
+from lesionjax.data.lesion import Lesion
 from lesionjax.data.pooling import pool
 from lesionjax.data.records import Source, Split
 
 Names = str | Sequence[str]
+_LESION = ('lesion',)  # the one class of a data set of masks
 
 
 def names_of(name: Names) -> tuple[str, ...]:
@@ -48,6 +51,8 @@ def open_split(
   data_dir: str | None = None,
   classes: str = '',
   preprocess: str = '',
+  lesion: Lesion | None = None,
+  with_masks: bool = False,
 ) -> Split:
   """Opens one split of prepared data sets; reads the columns once, the images later.
 
@@ -61,6 +66,9 @@ def open_split(
     classes: a scheme of `data_builders.labels.SCHEMES` that the classes are mapped onto; '' keeps
       the data set's own without `unk`, or takes the finest that all have in common.
     preprocess: what is done to every image when it is read, see `data_builders.cleaning.pipeline`.
+    lesion: what of an image is looked at; None is all of it.
+    with_masks: whether lesion masks come with the images; a data set without classes is all of
+      the class 'lesion' then.
 
   Returns:
     The split. In splits that begin with 'official', images of no class have the label -1.
@@ -76,7 +84,11 @@ def open_split(
     )
   preprocessing_of(name)
   builders = [open_builder(one, data_dir) for one in names_of(name)]
-  return pool([_read_split(builder, split, steps) for builder in builders], classes)
+  splits = [_read_split(builder, split, steps, with_masks) for builder in builders]
+  if with_masks and not all(_has_classes(split) for split in splits):
+    splits = [_as_lesions(split) for split in splits]
+  pooled = pool(splits, '' if splits[0].class_names == _LESION else classes)
+  return dataclasses.replace(pooled, lesion=lesion or Lesion(), with_masks=with_masks)
 
 
 def preprocessing_of(name: Names, preprocess: str = '') -> pipeline.Pipeline:
@@ -110,8 +122,20 @@ def preprocessing_of(name: Names, preprocess: str = '') -> pipeline.Pipeline:
   return pipeline.Pipeline(pipeline.parse(built[0]).steps + pipeline.parse(preprocess).steps)
 
 
+def _has_classes(split: Split) -> bool:
+  return split.class_names != _LESION
+
+
+def _as_lesions(split: Split) -> Split:
+  return dataclasses.replace(split, class_names=_LESION, labels=np.zeros_like(split.labels))
+
+
 def provenance(
-  name: Names, data_dir: str | None = None, classes: str = '', preprocess: str = ''
+  name: Names,
+  data_dir: str | None = None,
+  classes: str = '',
+  preprocess: str = '',
+  with_masks: bool = False,
 ) -> dict[str, Any]:
   """What a run must remember about its data: version, licence, citation, counts, fingerprint.
 
@@ -123,6 +147,7 @@ def provenance(
     data_dir: as in `open_split`.
     classes: as in `open_split`.
     preprocess: as in `open_split`.
+    with_masks: as in `open_split`.
 
   Returns:
     A JSON-ready dictionary, the contents of a run's `data.json`.
@@ -133,7 +158,7 @@ def provenance(
   splits = {}
   class_names: tuple[str, ...] = ()
   for split_name in sorted(common):
-    split = open_split(name, split_name, data_dir, classes, preprocess)
+    split = open_split(name, split_name, data_dir, classes, preprocess, with_masks=with_masks)
     class_names = split.class_names
     counts = np.bincount(split.labels[split.labels >= 0], minlength=len(class_names))
     splits[split_name] = {
@@ -194,10 +219,12 @@ def open_builder(name: str, data_dir: str | None = None) -> Any:
   return builder
 
 
-def _read_split(builder: Any, split: str, steps: pipeline.Pipeline) -> Split:
+def _read_split(builder: Any, split: str, steps: pipeline.Pipeline, with_masks: bool) -> Split:
   info = builder.info
   name = info.full_name.rsplit('/', 1)[0]
-  missing = [key for key in ('image', *COLUMNS) if key not in info.features]
+  # A data set of masks alone has no classes.
+  needed = tuple(key for key in COLUMNS if key != 'label') if with_masks else COLUMNS
+  missing = [key for key in ('image', *needed) if key not in info.features]
   if missing:
     raise UserError(
       f'Data set {name!r} has no feature {missing[0]!r}; the records must hold '
@@ -218,15 +245,16 @@ def _read_split(builder: Any, split: str, steps: pipeline.Pipeline) -> Split:
     ) from error
   columns = read_columns(builder, split, source)
   count = len(columns['label'])
+  masks = subset(info.features, ('mask',)) if 'mask' in info.features else None
   return Split(
     name=name,
     split=split,
-    class_names=tuple(info.features['label'].names),
+    class_names=tuple(info.features['label'].names) if 'label' in info.features else _LESION,
     labels=columns['label'],
     image_ids=columns['image_id'],
     group_ids=columns['group_id'],
     folds=columns['fold'],
-    sources=(Source(name, source, subset(info.features, ('image',))),),
+    sources=(Source(name, source, subset(info.features, ('image',)), masks),),
     places=np.stack([np.zeros(count, np.int64), np.arange(count)], axis=1),
     preprocessing=steps,
   )

@@ -13,28 +13,30 @@ import jax.numpy as jnp
 import numpy as np
 
 from data_builders.errors import UserError
+from lesionjax.data.decode import Size, sides
 from lesionjax.data.records import Split
 
 
-def decode_all(split: Split, size_px: int, num_threads: int | None = None) -> np.ndarray:
+def decode_all(split: Split, size_px: Size, num_threads: int | None = None) -> np.ndarray:
   """Decodes every image of a split once.
 
   Args:
     split: the records.
-    size_px: side of the decoded squares.
+    size_px: side, or height and width, of the decoded images.
     num_threads: that decode; None is one a core.
 
   Returns:
-    uint8 [N, size_px, size_px, 3], RGB, in the order of the records.
+    uint8 [N, height, width, channels] as `Split.decode` has it, in the order of the records.
 
   Raises:
     UserError: when they do not fit into memory; says how much they take.
   """
-  shape = (len(split), size_px, size_px, 3)
+  height, width = sides(size_px)
+  shape = (len(split), height, width, split.channels)
   needed, free = int(np.prod(shape)), _free_bytes()
   if free is not None and needed > 0.9 * free:
     raise UserError(
-      f"config.data.input='ram' or 'device' keeps {len(split):,} images of {size_px}x{size_px} px"
+      f"config.data.input='ram' or 'device' keeps {len(split):,} images of {width}x{height} px"
       f' in memory, {needed / 2**30:.1f} GiB, where {free / 2**30:.1f} GiB are free: use'
       " 'stream'."
     )

@@ -10,10 +10,13 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from data_builders import identity
+from data_builders.cleaning import geometry
 from data_builders.cleaning.pipeline import Pipeline
 from data_builders.errors import UserError
+from lesionjax.data import decode
 from lesionjax.data.columns import one_line
-from lesionjax.data.decode import DecodeError, decode_image
+from lesionjax.data.lesion import Lesion
+from lesionjax.data.masks import open_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,11 +27,13 @@ class Source:
     name: data set and configuration, e.g. 'ham10000/grouped'.
     records: random access to the serialised records.
     image_features: parses the encoded image out of a record.
+    mask_features: parses the encoded lesion mask; None where the data set has none.
   """
 
   name: str
   records: Sequence[bytes]
   image_features: Any
+  mask_features: Any = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +51,8 @@ class Split:
     sources: where the records lie.
     places: int64 [N, 2], source and record within it.
     preprocessing: what is done to every image before it is resized.
+    lesion: what of an image is looked at, and whose masks say where the lesion is.
+    with_masks: whether the mask comes with the image, as a fourth channel.
   """
 
   name: str
@@ -58,6 +65,8 @@ class Split:
   sources: tuple[Source, ...]
   places: np.ndarray
   preprocessing: Pipeline = dataclasses.field(default_factory=Pipeline)
+  lesion: Lesion = dataclasses.field(default_factory=Lesion)
+  with_masks: bool = False
 
   def __len__(self) -> int:
     return len(self.labels)
@@ -67,6 +76,11 @@ class Split:
     """Str [N], the ids that are the same in all data sets."""
     return np.array([identity.canonical_id(name) for name in self.image_ids.tolist()], np.str_)
 
+  @property
+  def channels(self) -> int:
+    """Of a decoded image: R, G, B, and the mask where it comes along."""
+    return 4 if self.with_masks else 3
+
   def take(self, rows: np.ndarray) -> Split:
     """Returns the split of some of the rows (indices or flags), in their order."""
     columns = ('labels', 'image_ids', 'group_ids', 'folds', 'places')
@@ -74,25 +88,66 @@ class Split:
 
   def encoded(self, index: int) -> bytes:
     """The image file of record `index`, as the data set holds it."""
-    decoders = {'image': tfds.decode.SkipDecoding()}
-    number, row = self.places[index].tolist()
-    source = self.sources[number]
-    try:
-      record = source.records[row]
-      return source.image_features.deserialize_example_np(record, decoders=decoders)['image']
-    except Exception as error:  # whatever the file format's reader raises
-      raise self._corrupt(index, f'the record cannot be read ({one_line(error)})') from error
+    return self._feature(index, 'image', self._source(index).image_features)
 
-  def decode(self, index: int, size_px: int) -> np.ndarray:
-    """Record `index` as uint8 [size_px, size_px, 3], RGB, preprocessed.
+  def encoded_mask(self, index: int) -> bytes | None:
+    """The mask of record `index` as a PNG file; None where no lesion was found.
 
     Raises:
-      UserError: when the record or its image is damaged; names the image.
+      UserError: when the data set has no masks, or the folder of masks none of this image.
     """
+    if self.lesion.masks != 'true':
+      return open_folder(self.lesion.masks).read(str(self.image_ids[index]))
+    source = self._source(index)
+    if source.mask_features is None:
+      raise UserError(
+        f'Data set {source.name} has no lesion masks: name a folder of predicted ones (see'
+        " --mode=masks) in config.data.lesion_masks, or set config.data.lesion='none'."
+      )
+    return self._feature(index, 'mask', source.mask_features)
+
+  def decode(self, index: int, size_px: decode.Size) -> np.ndarray:
+    """Record `index` as uint8 [height, width, channels]: preprocessed RGB, and the mask (0, 1).
+
+    Where no lesion was found, the image is seen whole and the mask is all 0.
+
+    Raises:
+      UserError: when the record, its image or its mask is damaged; names the image.
+    """
+    data = self.encoded(index)
+    png = self.encoded_mask(index) if self.with_masks or self.lesion.looks else None
     try:
-      return decode_image(self.encoded(index), size_px, self.preprocessing)
-    except DecodeError as error:
+      if not self.with_masks and not self.lesion.looks:
+        return decode.decode_image(data, size_px, self.preprocessing)
+      # A crop is enlarged afterwards: it is cut out of the image in full.
+      whole = bool(self.preprocessing.steps) or self.lesion.looks
+      image = decode.decode_pixels(data, 1 if whole else decode.reduction(data, size_px))
+      mask = None if png is None else decode.decode_mask(png, image.shape[:2])
+      image, mask = self.lesion.apply(*self.preprocessing.apply(image, mask))
+      return self._fit(image, mask, size_px)
+    except decode.DecodeError as error:
       raise self._corrupt(index, str(error)) from error
+
+  def _fit(self, image: np.ndarray, mask: np.ndarray | None, size_px: decode.Size) -> np.ndarray:
+    height, width = decode.sides(size_px)
+    image = geometry.resize(image, width, height)
+    if not self.with_masks:
+      return image
+    if mask is None:
+      mask = np.zeros((height, width), np.uint8)
+    return np.dstack([image, geometry.resize_mask(mask, width, height) & 1])
+
+  def _source(self, index: int) -> Source:
+    return self.sources[int(self.places[index, 0])]
+
+  def _feature(self, index: int, name: str, features: Any) -> bytes:
+    decoders = {name: tfds.decode.SkipDecoding()}
+    row = int(self.places[index, 1])
+    try:
+      record = self._source(index).records[row]
+      return features.deserialize_example_np(record, decoders=decoders)[name]
+    except Exception as error:  # whatever the file format's reader raises
+      raise self._corrupt(index, f'the record cannot be read ({one_line(error)})') from error
 
   def _corrupt(self, index: int, reason: str) -> UserError:
     number, row = self.places[index].tolist()

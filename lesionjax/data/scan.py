@@ -9,18 +9,19 @@ from typing import TypeVar
 
 import numpy as np
 
+from lesionjax.data.decode import Size
 from lesionjax.data.records import Split
 
 T = TypeVar('T')
 
 
-def map_images(function: Callable[[np.ndarray], T], split: Split, size_px: int) -> list[T]:
+def map_images(function: Callable[[np.ndarray], T], split: Split, size_px: Size) -> list[T]:
   """Decodes every image once and applies a function.
 
   Args:
-    function: of uint8 [size_px, size_px, 3], RGB.
+    function: of what `Split.decode` returns.
     split: the records.
-    size_px: side to which they are resized.
+    size_px: side, or height and width, to which they are resized.
 
   Returns:
     Its N results, in the order of the records. Images are not kept.

@@ -11,6 +11,7 @@ import numpy as np
 from grain import experimental as grain_experimental
 
 from data_builders.errors import UserError
+from lesionjax.data.decode import Size, sides
 from lesionjax.data.records import Split
 from lesionjax.data.sampling import Order
 
@@ -21,7 +22,7 @@ _ENDLESS = 2**48  # batches; Grain wants a length
 def train_stream(
   split: Split,
   batch_size: int,
-  size_px: int,
+  size_px: Size,
   seed: int,
   sampling: str = 'uniform',
   *,
@@ -40,7 +41,7 @@ def train_stream(
   Args:
     split: the records.
     batch_size: B, over all processes.
-    size_px: side of the decoded squares.
+    size_px: side, or height and width, of the decoded images.
     seed: of the order.
     sampling: 'uniform', 'balanced' or 'sqrt', see `sampling.Order`.
     process_index: p.
@@ -50,8 +51,8 @@ def train_stream(
     images: whether batches hold images; without, who has them elsewhere picks them by `index`.
 
   Returns:
-    Iterates over {'image': uint8 [b, S, S, 3], 'label': int32 [b], 'index': int64 [b]} with
-    b = B / P; `index` is the record's row in `split`.
+    Iterates over {'image': uint8 [b, H, W, C], 'label': int32 [b], 'index': int64 [b]} with
+    b = B / P and C = `split.channels`; `index` is the record's row in `split`.
   """
   order = Order(split.labels, seed, sampling)
   source = _Batches(
@@ -63,7 +64,7 @@ def train_stream(
 def eval_stream(
   split: Split,
   batch_size: int,
-  size_px: int,
+  size_px: Size,
   *,
   process_index: int = 0,
   process_count: int = 1,
@@ -75,7 +76,7 @@ def eval_stream(
   Args:
     split: the records.
     batch_size: over all processes.
-    size_px: side of the decoded squares.
+    size_px: side, or height and width, of the decoded images.
     process_index: of this process; it gets the same rows of each batch as in `train_stream`.
     process_count: must divide `batch_size`.
     num_threads: as in `train_stream`.
@@ -124,7 +125,7 @@ class _Batches:
   def __init__(
     self,
     split: Split,
-    size_px: int,
+    size_px: Size,
     batch_size: int,
     process_index: int,
     process_count: int,
@@ -166,7 +167,7 @@ class _Batches:
     return batch if self._order is not None else {**batch, 'valid': valid}
 
   def _read(self, rows: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    image = np.zeros((len(rows), self._size_px, self._size_px, 3), np.uint8)
+    image = np.zeros((len(rows), *sides(self._size_px), self._split.channels), np.uint8)
     if self._pixels is not None:
       image[valid] = self._pixels[rows[valid]]
       return image

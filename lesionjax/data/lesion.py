@@ -1,0 +1,69 @@
+"""What a classifier sees of an image whose lesion is known: all of it, or the lesion."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from data_builders.errors import UserError
+
+MODES = ('none', 'mask', 'crop', 'mask_crop', 'attention')
+_LOOKS = ('mask', 'crop', 'mask_crop')
+
+
+@dataclasses.dataclass(frozen=True)
+class Lesion:
+  """How a lesion mask changes an image before it is resized.
+
+  Attributes:
+    mode: 'none' leaves it; 'mask' sets everything outside of the lesion to black; 'crop' cuts out
+      the upright rectangle around the largest contour; 'mask_crop' does both; 'attention' leaves
+      the image and hands the mask to the training.
+    masks: 'true' for those of the data set, or a folder that `--mode=masks` wrote.
+    margin: of a crop, as a share of the longer side of the rectangle.
+  """
+
+  mode: str = 'none'
+  masks: str = 'true'
+  margin: float = 0.1
+
+  def __post_init__(self):
+    if self.mode not in MODES:
+      raise UserError(f'config.data.lesion={self.mode!r} is not one of {", ".join(MODES)}.')
+    if not 0 <= self.margin <= 2:
+      raise UserError(
+        f'config.data.lesion_margin={self.margin!r} must be from 0 to 2, a share of the longer side'
+        " of the lesion's rectangle."
+      )
+
+  @property
+  def looks(self) -> bool:
+    """Whether the image itself changes."""
+    return self.mode in _LOOKS
+
+  def apply(
+    self, image: np.ndarray, mask: np.ndarray | None
+  ) -> tuple[np.ndarray, np.ndarray | None]:
+    """Masks and crops an image.
+
+    Args:
+      image: uint8 [H, W, 3].
+      mask: uint8 [H, W] of 0 and 255; None where no lesion was found.
+
+    Returns:
+      The image and the mask that lies on it; both whole where there is no usable contour.
+    """
+    if mask is None or not self.looks:
+      return image, mask
+    from lesionjax.data.crop import crop_box
+
+    box = crop_box(mask > 0, self.margin)
+    if box is None:
+      return image, mask
+    if self.mode in ('mask', 'mask_crop'):
+      image = np.where(mask[..., None] > 0, image, np.uint8(0))
+    if self.mode in ('crop', 'mask_crop'):
+      rows, columns = box.slices
+      image, mask = image[rows, columns], mask[rows, columns]
+    return image, mask

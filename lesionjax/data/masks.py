@@ -1,0 +1,87 @@
+"""Where the lesion mask of an image comes from: its record, or a folder of predicted masks."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import functools
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from etils import epath
+
+from data_builders import identity
+from data_builders.errors import UserError
+
+INDEX, ABOUT = 'masks.csv', 'masks.json'
+COLUMNS = ('image_id', 'group_id', 'file', 'area_share', 'confidence', 'reject')
+
+
+@dataclasses.dataclass(frozen=True)
+class MaskFolder:
+  """Masks that `--mode=masks` wrote, by the id of their image.
+
+  Attributes:
+    path: of the folder.
+    files: canonical image id -> file name; '' where the image was rejected and has no mask.
+    about: what wrote them: method, run, checkpoint, data set, size.
+  """
+
+  path: epath.Path
+  files: Mapping[str, str]
+  about: Mapping[str, Any]
+
+  def read(self, image_id: str) -> bytes | None:
+    """The PNG of an image; None where no usable lesion was found.
+
+    Raises:
+      UserError: the folder knows nothing of the image, or its file is gone.
+    """
+    key = identity.canonical_id(image_id)
+    if key not in self.files:
+      raise UserError(
+        f'{self.path} has no mask of image {image_id!r}: write the masks of this data set, all of'
+        ' its splits, with --mode=masks.'
+      )
+    name = self.files[key]
+    if not name:
+      return None
+    try:
+      return (self.path / name).read_bytes()
+    except OSError as error:
+      raise UserError(
+        f'The mask {name!r} that {self.path / INDEX} lists cannot be read'
+        f' ({error.strerror or error}): write the masks again with --mode=masks.'
+      ) from error
+
+
+@functools.lru_cache(maxsize=8)
+def open_folder(path: str) -> MaskFolder:
+  """Opens a folder that `--mode=masks` wrote.
+
+  Raises:
+    UserError: there is none, or its index is damaged.
+  """
+  folder = epath.Path(path)
+  if not (folder / INDEX).exists() or not (folder / ABOUT).exists():
+    raise UserError(
+      f"config.data.lesion_masks={path!r} is neither 'true' nor a folder with {INDEX} and {ABOUT}:"
+      ' write one with --mode=masks.'
+    )
+  try:
+    about = json.loads((folder / ABOUT).read_text())
+    with (folder / INDEX).open() as file:
+      rows = list(csv.DictReader(file))
+    files = {identity.canonical_id(row['image_id']): row['file'] or '' for row in rows}
+  except (ValueError, KeyError, csv.Error) as error:
+    raise UserError(
+      f'{folder / INDEX} or {ABOUT} beside it is damaged ({error}): write the masks again with'
+      ' --mode=masks.'
+    ) from error
+  if len(files) != len(rows):
+    raise UserError(f'{folder / INDEX} lists an image twice: write the masks again.')
+  unsafe = [name for name in files.values() if '/' in name or name.startswith('.')]
+  if unsafe:
+    raise UserError(f'{folder / INDEX} lists {unsafe[0]!r}, which is no file of that folder.')
+  return MaskFolder(folder, files, about)
