@@ -30,8 +30,8 @@ def summarise(
 
   Low and high are percentiles over resamples of whole groups. Where all resamples agree (a single
   group; every image the same) the interval is Wilson's with the number of groups as sample size,
-  and None for distances. The interval of the share of failures is always Wilson's, likewise with the
-  number of groups: as if the images of a group were one, so never too narrow.
+  and None for distances. The interval of the share of failures is always Wilson's, likewise with
+  the number of groups: as if the images of a group were one, so never too narrow.
 
   Args:
     values: metrics of N images; undefined images are left out and counted.
