@@ -52,9 +52,21 @@ def phase_starts(run: Run) -> list[tuple[float, str]]:
 def training_plots(run: Run) -> list[Plot]:
   """Loss, accuracy, balanced accuracy and recall of every class per epoch; empty without any."""
   train, validation = (run.history.get(kind, []) for kind in ('train', 'validation'))
+  plots = curve_plots(run, _CURVES)
+  marks = best_epoch(run), phase_starts(run)
+  for kind, records in (('validation', validation), ('training', train)):
+    plot = _recall_plot(kind, records, run.class_names, *marks)
+    if plot:
+      plots.append(plot)
+  return plots
+
+
+def curve_plots(run: Run, curves: Sequence[tuple[str, str, str]]) -> list[Plot]:
+  """Training and validation per epoch, a figure for every (metric, title, unit) that there is."""
+  train, validation = (run.history.get(kind, []) for kind in ('train', 'validation'))
   marks = best_epoch(run), phase_starts(run)
   plots = []
-  for key, title, unit in _CURVES:
+  for key, title, unit in curves:
     figure, axes = figures.new_figure()
     drawn = [
       _draw(axes, records, key, {'color': colour, 'label': label})
@@ -68,10 +80,6 @@ def training_plots(run: Run) -> list[Plot]:
       figures.add_legend(figure, axes)
       alt = f'{title} per epoch. ' + _ends(key, {'training': train, 'validation': validation})
       plots.append(Plot(f'curve_{key}', title, alt, figure))
-  for kind, records in (('validation', validation), ('training', train)):
-    plot = _recall_plot(kind, records, run.class_names, *marks)
-    if plot:
-      plots.append(plot)
   return plots
 
 

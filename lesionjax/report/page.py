@@ -14,6 +14,7 @@ from lesionjax.report import (
   figures,
   figures_scores,
   figures_training,
+  mask_page,
   phases,
   rendering,
   tables,
@@ -37,9 +38,13 @@ def write_report(run_dir: str | os.PathLike[str]) -> epath.Path:
   """
   run = read_run(run_dir)
   split = run.splits[0] if run.splits else ''
+  segments = run.option('task') == 'segment'
   with figures.style():
-    shown = rendering.write_figures(run.directory / 'figures', _plots(run, split))
-  page = rendering.environment().get_template('report.html.j2').render(_context(run, split, shown))
+    plots = mask_page.plots(run, split) if segments else _plots(run, split)
+    shown = rendering.write_figures(run.directory / 'figures', plots)
+  context = mask_page.context(run, split) if segments else _context(run, split)
+  template = rendering.environment().get_template('masks.html.j2' if segments else 'report.html.j2')
+  page = template.render(_common(run, split, shown) | context)
   report = run.directory / 'report.html'
   files.write_text(report, page)
   return report
@@ -56,31 +61,37 @@ def _plots(run: Run, split: str) -> dict[str, list[figures.Plot]]:
   }
 
 
-def _context(run: Run, split: str, plots: dict[str, list[dict[str, str]]]) -> dict[str, Any]:
+def _context(run: Run, split: str) -> dict[str, Any]:
+  """What only the page of a classifier shows."""
   title, sentences = verdict.verdict(run, split)
   problems, unchecked = checks.support_problems(run)
-  columns, rows = tables.overall_rows(run)
-  best = figures_training.best_epoch(run)
   return {
-    'run_name': run.directory.name,
-    'facts': _facts(run),
-    'published': run.option('protocol') == 'published',
-    'split': split,
     'verdict_title': title,
     'verdict': sentences,
     'tiles': verdict.tiles(run, split) if split else [],
     'problems': problems,
     'unchecked': unchecked,
-    'broken_lines': run.broken_lines,
-    'plots': plots,
-    'best': best,
-    'phases': phases.sentences(run.config),
-    'epochs': len(run.history.get('validation', [])),
     'class_kinds': list(tables.PER_CLASS.values()),
     'class_tables': [(name, tables.class_rows(run, name)) for name in run.splits],
+    'examples': examples.example_groups(run, split),
+  }
+
+
+def _common(run: Run, split: str, plots: dict[str, list[dict[str, str]]]) -> dict[str, Any]:
+  """What the page of any run shows."""
+  columns, rows = tables.overall_rows(run)
+  return {
+    'run_name': run.directory.name,
+    'facts': _facts(run),
+    'published': run.option('protocol') == 'published',
+    'split': split,
+    'broken_lines': run.broken_lines,
+    'plots': plots,
+    'best': figures_training.best_epoch(run),
+    'phases': phases.sentences(run.config),
+    'epochs': len(run.history.get('validation', [])),
     'columns': columns,
     'overall': rows,
-    'examples': examples.example_groups(run, split),
     'config': tables.config_sections(run.config),
     'data': run.data,
     'counts': _counts(run),

@@ -8,14 +8,18 @@ import json
 import math
 import os
 import zipfile
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 from etils import epath
 
 from data_builders.errors import UserError
 
+T = TypeVar('T')
 PER_LESION = '_per_lesion'
+# Of a segmenter: without post-processing, Otsu's threshold, and the difference to that.
+BESIDE = (PER_LESION, '_plain', '_otsu', '_gain')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Run:
   @property
   def splits(self) -> list[str]:
     """Names of the evaluated splits, per-lesion ones aside, the one of the headline first."""
-    names = [name for name in self.metrics if not name.endswith(PER_LESION)]
+    names = [name for name in self.metrics if not name.endswith(BESIDE)]
     named = self.config.get('data')
     test = named.get('test_split', 'test') if isinstance(named, dict) else 'test'
     order = {test: 0, 'test': 1, 'validation': 3}
@@ -97,14 +101,14 @@ def read_run(run_dir: str | os.PathLike[str]) -> Run:
       'work directory of a run.'
     )
   config, metrics, data, environment = (_read_json(directory / name) for name in names[:4])
-  splits = [name for name in metrics if not name.endswith(PER_LESION)]
+  splits = [name for name in metrics if not name.endswith(BESIDE)]
   history, broken_lines = _read_history(directory / 'metrics.jsonl')
   predictions, examples = {}, {}
-  for split in splits:
-    found = _read_npz(directory / f'predictions_{split}.npz', _to_predictions)
+  for split in splits if config.get('task') != 'segment' else ():
+    found = read_npz(directory / f'predictions_{split}.npz', _to_predictions)
     if found is not None:
       predictions[split] = found
-      shown = _read_npz(directory / f'examples_{split}.npz', _to_examples)
+      shown = read_npz(directory / f'examples_{split}.npz', _to_examples)
       if shown is not None:
         examples[split] = _checked(shown, len(found.labels), directory, split)
   return Run(
@@ -144,7 +148,12 @@ def _read_history(path: epath.Path) -> tuple[dict[str, list[dict[str, Any]]], in
   return {kind: [found[step] for step in sorted(found)] for kind, found in latest.items()}, broken
 
 
-def _read_npz(path: epath.Path, convert):
+def read_npz(path: epath.Path, convert: Callable[[Any], T]) -> T | None:
+  """Returns what `convert` makes of an .npz file; None where there is none.
+
+  Raises:
+    UserError: it is damaged, or lacks an array.
+  """
   if not path.exists():
     return None
   try:

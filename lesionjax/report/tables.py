@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lesionjax.report.figures import class_colour
-from lesionjax.report.run_files import PER_LESION, Run, number
+from lesionjax.report.run_files import BESIDE, Run, number
 
 _OVERALL = {
   'macro_auc': 'Macro AUC (one against the rest)',
@@ -26,6 +26,12 @@ _OVERALL = {
   'weighted_recall': 'Weighted recall',
   'weighted_f1': 'Weighted F1',
   'log_loss': 'Log loss (nats, lower is better)',
+  'dice': 'Dice',
+  'jaccard': 'Jaccard',
+  'threshold_jaccard': 'Jaccard, 0 below 0.65',
+  'pixel_accuracy': 'Pixel accuracy',
+  'hd95_percent': '95 % Hausdorff distance (% of the diagonal, lower is better)',
+  'failure': 'Failures, Jaccard below 0.65 (lower is better)',
 }
 PER_CLASS = {
   'recall': 'Recall',
@@ -82,17 +88,25 @@ def overall_rows(run: Run) -> tuple[list[tuple[str, str]], list[dict[str, Any]]]
   """
   splits = sorted(run.splits, key=lambda name: name != 'validation')
   columns = [
-    name for split in splits for name in (split, split + PER_LESION) if name in run.metrics
+    name
+    for split in splits
+    for name in (split, *(split + suffix for suffix in BESIDE))
+    if name in run.metrics
   ]
   named = [name for split in columns for name in run.metrics[split] if '/' not in name]
   order = [name for name in _OVERALL if name in named]
   order += sorted(set(named) - set(order))
-  sizes = {split: cell(run.metrics[split].get('accuracy'))['n'] for split in columns}
+  sizes = {split: cell(_first(run.metrics[split]))['n'] for split in columns}
   rows = []
   for name in order:
     cells = [_without(cell(run.metrics[split].get(name)), sizes[split]) for split in columns]
     rows.append({'name': _OVERALL.get(name, name.replace('_', ' ')), 'cells': cells})
   return [(column.replace('_', ' '), sizes[column]) for column in columns], rows
+
+
+def _first(metrics: Mapping[str, Any]) -> Entry | None:
+  """A metric that rests on all images."""
+  return next((metrics[name] for name in ('accuracy', 'dice') if name in metrics), None)
 
 
 def class_rows(run: Run, split: str) -> list[dict[str, Any]]:
