@@ -15,9 +15,7 @@ from data_builders.errors import UserError
 from lesionjax.evaluation import intervals
 
 _SHARES = ('failure',)  # of images: Wilson's interval
-_UNBOUNDED = (
-  'hd95_percent',
-)  # no share of anything: Wilson has nothing to say where it is constant
+_UNBOUNDED = ('hd95_percent',)  # shares of nothing: Wilson says nothing where they are constant
 
 Values = Mapping[str, np.ndarray]
 """float [N] by metric, as `metrics.measure` returns; nan is undefined."""
@@ -28,10 +26,11 @@ def summarise(
 ) -> dict[str, intervals.Interval]:
   """Mean over images of every metric with its 95 % interval.
 
-  Low and high are percentiles over resamples of whole groups. Where all resamples agree (a single
-  group; every image the same) the interval is Wilson's with the number of groups as sample size,
-  and None for distances. The interval of the share of failures is always Wilson's, likewise with
-  the number of groups: as if the images of a group were one, so never too narrow.
+  Low and high are percentiles over resamples of whole groups. The share of failures has Wilson's
+  interval; so has every metric for which all resamples agree (a single group; all images the same),
+  except distances, which have none then. Wilson's sample size is the number of groups, or less
+  where they differ in size: (sum m)^2 / sum m^2 for groups of m images (Kish, Survey Sampling,
+  1965), as if the images of a group always failed together, so the interval is not too narrow.
 
   Args:
     values: metrics of N images; undefined images are left out and counted.
@@ -49,13 +48,15 @@ def summarise(
   index, weights = _draws(values, groups, resamples, seed)
   report: dict[str, intervals.Interval] = {}
   for name, each in values.items():
-    entry, num_groups = _mean(each, index, weights)
+    entry, counts = _mean(each, index, weights)
     low, high, value = entry['low'], entry['high'], entry['value']
     agree = low is not None and high is not None and high - low < intervals.DEGENERATE
     if agree and name in _UNBOUNDED:
       entry['low'] = entry['high'] = None
     elif value is not None and (agree or name in _SHARES):
-      entry['low'], entry['high'] = intervals.wilson(min(max(value, 0.0), 1.0), num_groups)
+      entry['low'], entry['high'] = intervals.wilson(
+        min(max(value, 0.0), 1.0), int(counts.sum() ** 2 / (counts**2).sum())
+      )
     report[name] = entry
   return report
 
@@ -96,8 +97,8 @@ def paired_differences(
   index, weights = _draws(differences, groups, resamples, seed)
   report: dict[str, intervals.Interval] = {}
   for name, each in differences.items():
-    entry, num_groups = _mean(each, index, weights)
-    if num_groups < 2:
+    entry, counts = _mean(each, index, weights)
+    if np.count_nonzero(counts) < 2:
       entry['low'] = entry['high'] = None
     report[name] = entry
   return report
@@ -120,8 +121,8 @@ def _draws(
 
 def _mean(
   each: np.ndarray, index: np.ndarray, weights: np.ndarray
-) -> tuple[intervals.Interval, int]:
-  """Mean with percentiles over the images where it is defined, and the number of their groups."""
+) -> tuple[intervals.Interval, np.ndarray]:
+  """Mean with percentiles over the images where it is defined, and how many of them [G] are."""
   known = np.isfinite(each)
   entry: intervals.Interval = {'value': None, 'low': None, 'high': None}
   size = weights.shape[1]
@@ -134,4 +135,4 @@ def _mean(
     drawn = np.divide(real @ sums, total, out=np.full(len(total), np.nan), where=total > 0)
     entry['low'], entry['high'] = intervals.percentiles(drawn) or (None, None)
   entry |= {'n': int(known.sum()), 'undefined': int((~known).sum())}
-  return entry, int(np.count_nonzero(counts))
+  return entry, counts

@@ -47,11 +47,15 @@ def test_intervals_are_percentiles_of_explicitly_resampled_groups():
 
 
 def test_the_share_of_failures_has_wilsons_interval_over_groups():
-  values = scores(0)
-  entry = summarise(values, GROUPS)['failure']
-  share = values['failure'].mean()
-  assert (entry['low'], entry['high']) == wilson(share, len(np.unique(GROUPS)))
-  assert entry['value'] == share
+  share = scores(0)['failure'].mean()
+  for groups, size in (
+    (np.arange(80), 80),
+    (np.arange(80) // 4, 20),
+    (np.array([0] * 40 + list(range(1, 41))), 3),  # 80^2 / (40^2 + 40) = 3.9
+  ):
+    entry = summarise(scores(0), groups)['failure']
+    assert (entry['low'], entry['high']) == wilson(share, size)
+    assert entry['value'] == share
 
 
 def test_paired_differences_use_the_same_resamples_for_both():
