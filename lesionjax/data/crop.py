@@ -11,7 +11,7 @@ from data_builders.cleaning import regions
 from data_builders.errors import UserError
 
 MIN_SHARE = 0.001
-"""Of the image's area; the smallest lesions of ISIC 2018 Task 1 cover six times as much."""
+"""Of the image's area; the smallest lesions of ISIC 2018 Task 1 cover four times as much."""
 
 
 @dataclasses.dataclass(frozen=True)
