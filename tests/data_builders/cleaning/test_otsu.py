@@ -50,6 +50,14 @@ def test_black_corners_are_no_lesion(shade):
   assert dice(otsu_mask(image), truth) > 0.95
 
 
+def test_black_corners_do_not_decide_the_threshold():
+  image, truth = photograph()
+  image[truth] += 60  # pale: far nearer to skin than to black
+  y, x = np.mgrid[:120, :160]
+  image[np.hypot(x - 80, y - 60) > 60] = 4
+  assert dice(otsu_mask(image), truth) > 0.95
+
+
 def test_shadow_at_the_border_is_no_lesion():
   image, truth = photograph()
   image[:, :35] = LESION  # larger than the lesion
