@@ -95,6 +95,7 @@ def _data() -> ConfigDict:
   data.input = 'stream'
   data.num_threads = 0  # decoding threads of a process; 0 = one a core
   data.train_split = 'train'
+  data.leave_out_folds = ()  # of the training split, such as (0, 3): these images train nothing
   data.validation_split = 'validation'
   data.test_split = 'test'
   return data

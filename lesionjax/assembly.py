@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable
 from typing import Any
@@ -26,13 +27,12 @@ from lesionjax.models.segmentation.table import build_segmenter
 from lesionjax.phases import Phase, augment_options
 from lesionjax.training import classify, segment
 from lesionjax.training.cached import on_features
-from lesionjax.training.classify import Prepare
+from lesionjax.training.classify import Prepare, PrepareWithMask
 from lesionjax.training.loop import Plan
 from lesionjax.training.losses import Loss, make_loss
 from lesionjax.training.mesh import Mesh
 from lesionjax.training.optimiser import make_optimiser, make_schedule
 from lesionjax.training.progress import Rules
-from lesionjax.training.segment import PrepareWithMask
 from lesionjax.training.segmentation_losses import SegmentationLoss, make_segmentation_loss
 from lesionjax.training.state import Batch, Task
 from lesionjax.training.supervised import Settings
@@ -50,6 +50,15 @@ def ensure_data(config: ConfigDict) -> None:
       prepare(name, config.data.data_dir or None, manual_dir=config.data.manual_dir or None)
 
 
+def open_training_data(config: ConfigDict) -> Split:
+  """Opens the training split without the folds that `config.data.leave_out_folds` names."""
+  split = open_data(config, config.data.train_split)
+  if config.data.lesion == 'attention':  # masks in training only
+    split = dataclasses.replace(split, with_masks=True)
+  left_out = np.isin(split.folds, list(config.data.leave_out_folds))
+  return split.take(~left_out) if left_out.any() else split
+
+
 def open_data(config: ConfigDict, split: str, name: str = '') -> Split:
   """Opens a split of the run's data, or of the data set `name` with that one's own classes."""
   return open_split(
@@ -59,13 +68,8 @@ def open_data(config: ConfigDict, split: str, name: str = '') -> Split:
     '' if name else config.data.classes,
     config.data.preprocess,
     Lesion(config.data.lesion, config.data.lesion_masks, config.data.lesion_margin),
-    needs_masks(config),
+    config.task == 'segment',
   )
-
-
-def needs_masks(config: ConfigDict) -> bool:
-  """Whether the masks of the lesions come with the images, as a fourth channel."""
-  return config.task == 'segment' or config.data.lesion == 'attention'
 
 
 def describe_data(config: ConfigDict, name: str = '') -> dict[str, Any]:
@@ -75,7 +79,7 @@ def describe_data(config: ConfigDict, name: str = '') -> dict[str, Any]:
     config.data.data_dir or None,
     '' if name else config.data.classes,
     config.data.preprocess,
-    needs_masks(config),
+    config.task == 'segment',
   )
 
 
@@ -292,6 +296,9 @@ def _make_settings(phase: Phase, plan: Plan, trainable: frozenset[str] | None) -
 
 def _make_classifier(config: ConfigDict, num_classes: int, settings: Settings, model: Any) -> Task:
   loss = _make_label_loss(config, num_classes)
+  if config.data.lesion == 'attention':
+    prepare, weight = make_prepare_with_mask(config), config.train.auxiliary_weight
+    return classify.make_attentive_task(model, num_classes, settings, prepare, loss, weight)
   return classify.make_task(model, num_classes, settings, make_prepare(config), loss)
 
 

@@ -36,6 +36,7 @@ _LATER = {
   'data.input': 'stream',
   'task': 'classify',
   'data.height_px': 0,
+  'data.leave_out_folds': (),
   'data.lesion': 'none',
   'data.lesion_masks': 'true',
   'data.lesion_margin': 0.1,
@@ -174,6 +175,11 @@ def _validate_task(config: ConfigDict) -> None:
     raise UserError(
       f'config.train.loss={config.train.loss!r} is not one of {", ".join(map(repr, allowed))}, the'
       f' losses of config.task={config.task!r}.'
+    )
+  if config.data.lesion == 'attention' and any(p.get('cache_features') for p in config.phases):
+    raise UserError(
+      "config.data.lesion='attention' teaches the last map, which phases with cache_features do not"
+      ' compute: leave cache_features out.'
     )
   if config.task == 'classify':
     return

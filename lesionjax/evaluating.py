@@ -99,7 +99,7 @@ def _measure(
   for name, split in splits.items():
     metrics |= scoring.score_split(config, out_dir, split, name, outputs[name], class_names)
   if config.evaluate.colour_baseline:
-    fitted = assembly.open_data(config, config.data.train_split)
+    fitted = assembly.open_training_data(config)
     for name, value in scoring.colour_metrics(config, fitted, splits, class_names).items():
       metrics[name]['colour_baseline_auc'] = value
   return metrics

@@ -14,6 +14,7 @@ from lesionjax import (
   assembly,
   compilation,
   files,
+  mask_writing,
   processes,
   run_directory,
   starting,
@@ -73,6 +74,11 @@ def _check_held_out(pieces: Pieces) -> None:
       purpose = f'config.init_from={config.init_from}'
       published = config.protocol == 'published'
       run_directory.refuse_seen(config.init_from, held_out, purpose, images_only=published)
+    if config.data.lesion != 'none' and config.data.lesion_masks != 'true':
+      folder, published = config.data.lesion_masks, config.protocol == 'published'
+      run_directory.refuse_seen(
+        folder, held_out, f'config.data.lesion_masks={folder}', images_only=published
+      )
 
 
 def _train(pieces: Pieces, run_dir: epath.Path) -> Progress:
@@ -111,6 +117,38 @@ def _train(pieces: Pieces, run_dir: epath.Path) -> Progress:
         state = start_phase(phase, state, checkpoints, pieces.mesh)
 
 
+def masks(workdir: str, data: str, out: str, data_dir: str = '', cross_fit: int = 0) -> str:
+  """Writes the lesion masks of every image of a data set.
+
+  Args:
+    workdir: of a trained segmenter; '' takes Otsu's threshold.
+    data: prepared data set, NAME or NAME/CONFIG; its validation and test images must be new to the
+      segmenter where a classifier is to be judged on them.
+    out: folder for the masks and their index.
+    data_dir: where the data lie, if not where the run found its own.
+    cross_fit: K > 1 trains K more segmenters, each without a part of the training images, which
+      get their masks from it: masks of images that a segmenter has learned are too good.
+
+  Returns:
+    The path of the index.
+
+  Raises:
+    UserError: on a mistake in run, data or folder.
+    Interrupted: when asked to stop while a part trains; its state is saved.
+  """
+  fold_runs = []
+  if cross_fit:
+    if not workdir:
+      raise UserError(f'--cross_fit={cross_fit} trains segmenters: give --workdir of the first.')
+    config = run_directory.read_config(workdir)
+    folds = assembly.open_data(config, config.data.train_split).folds
+    for number, part in enumerate(mask_writing.parts_of(folds.tolist(), cross_fit)):
+      place = str(run_directory.locate(workdir) / f'cross_fit_{cross_fit}' / f'part_{number}')
+      train(mask_writing.fold_config(config, part), place)
+      fold_runs.append((place, part))
+  return mask_writing.write(out, data, data_dir, workdir, fold_runs)
+
+
 def run(
   mode: str,
   config: ConfigDict | None,
@@ -119,6 +157,8 @@ def run(
   eval_data: str = '',
   data_dir: str = '',
   eval_split: str = '',
+  out: str = '',
+  cross_fit: int = 0,
   dry_run: bool = False,
   profile: bool = False,
   distributed: bool = False,
@@ -126,12 +166,14 @@ def run(
   """Runs a mode of main.py and prints where its report lies.
 
   Args:
-    mode: 'train' or 'evaluate'.
-    config: the recipe; not for 'evaluate', which reads the run's own.
+    mode: 'train', 'evaluate' or 'masks'.
+    config: the recipe; only for 'train', the others read the run's own.
     workdir: the run's directory.
     eval_data: see `evaluate`.
     data_dir: see `evaluate`.
     eval_split: see `evaluate`.
+    out: see `masks`.
+    cross_fit: see `masks`.
     dry_run: whether to describe the run only.
     profile: see `train`.
     distributed: whether this is one of several processes.
@@ -139,10 +181,45 @@ def run(
   Raises:
     UserError: on flags that do not go together, and as `train` and `evaluate` do.
   """
-  if mode == 'evaluate' and (config is not None or dry_run or profile):
+  _check_flags(mode, config, workdir, eval_data, data_dir, eval_split, out, dry_run, profile)
+  allocator.keep_freed_memory()
+  compilation.keep_compiled()
+  if distributed:
+    processes.start()
+  if config is not None and dry_run:
+    print(describe(config))
+    return
+  try:
+    with interrupted_by_sigterm():
+      if mode == 'masks':
+        report = masks(workdir or '', eval_data, out, data_dir, cross_fit)
+      elif config is None:
+        report = evaluate(workdir or '', eval_data, data_dir, eval_split)
+      else:
+        report = train(config, workdir or '', profile)
+  except Interrupted as stop:
+    print(stop)
+    return
+  if report:
+    print(f'{"Index" if mode == "masks" else "Report"}: {report}')
+
+
+def _check_flags(
+  mode: str,
+  config: ConfigDict | None,
+  workdir: str | None,
+  eval_data: str,
+  data_dir: str,
+  eval_split: str,
+  out: str,
+  dry_run: bool,
+  profile: bool,
+) -> None:
+  """Refuses flags that do not go together."""
+  if mode != 'train' and (config is not None or dry_run or profile):
     raise UserError(
-      '--mode=evaluate takes --workdir, --eval_data, --eval_split, --data_dir: it reads the config'
-      ' of the run.'
+      f'--mode={mode} takes --workdir, --eval_data, --eval_split, --data_dir, --out: it reads the'
+      ' config of the run.'
     )
   if mode == 'train' and config is None:
     raise UserError('--config is missing: give a recipe such as --config=configs/quickstart.py.')
@@ -153,24 +230,12 @@ def run(
     )
   if eval_split and not eval_data:
     raise UserError(f'--eval_split={eval_split} is a split of --eval_data: give that, too.')
-  if workdir is None and not dry_run:
+  if mode == 'masks' and not (eval_data and out):
+    raise UserError(
+      '--mode=masks needs --eval_data=NAME, whose images get masks, and --out=FOLDER; --workdir=RUN'
+      " names the segmenter, without it Otsu's threshold is taken."
+    )
+  if mode != 'masks' and out:
+    raise UserError(f'--out={out} goes with --mode=masks.')
+  if mode != 'masks' and workdir is None and not dry_run:
     raise UserError('--workdir is missing: give the directory of the run, as --workdir=runs/one.')
-  allocator.keep_freed_memory()
-  compilation.keep_compiled()
-  if distributed:
-    processes.start()
-  if config is not None and dry_run:
-    print(describe(config))
-    return
-  assert workdir is not None
-  try:
-    with interrupted_by_sigterm():
-      if config is None:
-        report = evaluate(workdir, eval_data, data_dir, eval_split)
-      else:
-        report = train(config, workdir, profile)
-  except Interrupted as stop:
-    print(stop)
-    return
-  if report:
-    print(f'Report: {report}')

@@ -61,14 +61,20 @@ def predict_batches(predict: Any, weights: Any, batches: Iterator[Batch]) -> dic
     batches: from `assembly.eval_batches`.
 
   Returns:
-    logits and pre_logits of every image, in the order of the records, padding removed.
+    Outputs of every image, in the order of the records, padding removed.
   """
-  parts = []
+  parts = list(predictions(predict, weights, batches))
+  return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def predictions(
+  predict: Any, weights: Any, batches: Iterator[Batch]
+) -> Iterator[dict[str, np.ndarray]]:
+  """Yields what `predict_batches` gathers, batch by batch."""
   for batch in batches:
     outputs = to_host(predict(weights, batch))
     valid = outputs.pop('valid')
-    parts.append({name: value[valid] for name, value in outputs.items()})
-  return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    yield {name: value[valid] for name, value in outputs.items()}
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from lesionjax.assembly import (
   make_prepare,
   make_task,
   open_data,
+  open_training_data,
 )
 from lesionjax.data.records import Split
 from lesionjax.evaluation.metrics import point_metrics
@@ -79,7 +80,7 @@ class Pieces:
     model = make_model(config, 2)  # a misspelt model is told before data are built
     trainable = tuple(trainable_paths(phase, model) for phase in phases)
     ensure_data(config)
-    train = open_data(config, config.data.train_split)
+    train = open_training_data(config)
     validation = open_data(config, config.data.validation_split)
     check_selection(config.select.metric, validation, config.task)
     pieces = cls(config, mesh, train, validation, phases, trainable, profile_dir)

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from data_builders.errors import UserError
+from lesionjax.data.crop import crop_box
 
 MODES = ('none', 'mask', 'crop', 'mask_crop', 'attention')
 _LOOKS = ('mask', 'crop', 'mask_crop')
@@ -56,8 +57,6 @@ class Lesion:
     """
     if mask is None or not self.looks:
       return image, mask
-    from lesionjax.data.crop import crop_box
-
     box = crop_box(mask > 0, self.margin)
     if box is None:
       return image, mask

@@ -10,10 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from lesionjax.training import supervised
+from lesionjax.training.classify import PrepareWithMask
 from lesionjax.training.segmentation_losses import SegmentationLoss
 from lesionjax.training.state import Array, Batch, PyTree, Task
-
-PrepareWithMask = Callable[[Array, Array | None], tuple[Array, Array]]
 
 
 def make_task(
@@ -61,16 +60,22 @@ def make_eval_step(
 ) -> Callable[[PyTree, Batch], dict[str, Array]]:
   """Builds (weights, batch) -> probability uint8 [B, H, W] (255 = 1) and mask uint8 [B, H, W].
 
+  Images of three channels have no mask, and the outputs neither.
   Eight bits are a finer grid than any threshold that is fitted, and a quarter of the memory.
   """
 
   def eval_step(weights: PyTree, batch: Batch) -> dict[str, Array]:
-    image, mask = prepare(batch['image'], None)
+    pixels = batch['image']
+    known = pixels.shape[-1] == 4
+    if not known:
+      pixels = jnp.pad(pixels, ((0, 0), (0, 0), (0, 0), (0, 1)))
+    image, mask = prepare(pixels, None)
     logits, _ = model.apply(weights, image, train=False)
     probability = jax.nn.sigmoid(logits[..., 0].astype(jnp.float32))
     # NaN must not become a number that looks like one.
     finite = jnp.isfinite(logits).all(axis=(1, 2, 3))
-    return {'probability': to_bytes(probability), 'mask': mask, 'finite': finite}
+    outputs = {'probability': to_bytes(probability), 'finite': finite}
+    return {**outputs, 'mask': mask} if known else outputs
 
   return eval_step
 
