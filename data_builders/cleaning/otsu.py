@@ -70,7 +70,7 @@ def _close(mask: np.ndarray, radius_px: int) -> np.ndarray:
   if not radius_px:  # images below 25 px
     return mask > 0
   # Mirrored outside, so that the border neither attracts nor repels.
-  wide = cv2.copyMakeBorder(mask, *[radius_px] * 4, cv2.BORDER_REFLECT_101)
+  wide = np.pad(mask, radius_px, mode='reflect')
   closed = cv2.morphologyEx(wide, cv2.MORPH_CLOSE, _disk(radius_px))
   return closed[radius_px:-radius_px, radius_px:-radius_px] > 0
 

@@ -100,8 +100,8 @@ def image_metrics(
       f'The predicted mask of {name} is {sizes[0]} and the true one {sizes[1]} pixels; '
       'resize the prediction to the size of the truth.'
     )
-  tp = np.count_nonzero(prediction & mask)
-  fp, fn = np.count_nonzero(prediction) - tp, np.count_nonzero(mask) - tp
+  tp = int(np.count_nonzero(prediction & mask))
+  fp, fn = int(np.count_nonzero(prediction)) - tp, int(np.count_nonzero(mask)) - tp
   tn = mask.size - tp - fp - fn
   jaccard = _share(tp, tp + fp + fn)
   failed = jaccard < FAILURE_JACCARD
