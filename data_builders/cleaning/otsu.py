@@ -34,7 +34,7 @@ def otsu_mask(image: np.ndarray) -> np.ndarray:
     image: uint8 [H, W, 3] RGB.
 
   Returns:
-    bool [H, W]; empty where the image has one grey only.
+    bool [H, W]; empty where the image has one grey only, or no region is large enough.
 
   Source: Otsu, A threshold selection method from gray-level histograms, IEEE Trans. SMC 9 (1979);
   Celebi et al., Lesion border detection in dermoscopy images, Comput. Med. Imaging Graph. 33
