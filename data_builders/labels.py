@@ -13,6 +13,7 @@ SCHEMES = {
   'isic8': ('ak', 'bcc', 'bkl', 'df', 'mel', 'nv', 'scc', 'vasc'),
   'ham7': ('akiec', 'bcc', 'bkl', 'df', 'mel', 'nv', 'vasc'),
   'binary': ('benign', 'malignant'),
+  'melanoma': ('other', 'mel'),
 }
 """Name -> classes, from fine to coarse. `unk` (ISIC 2019's test set) is none of the eight."""
 
@@ -51,7 +52,21 @@ def counterpart(name: str, target_names: Collection[str]) -> str | None:
   step: str | None = name.lower()
   while step is not None and step not in target_names:
     step = COARSER_NAMES.get(step)
+  if step is None and 'other' in target_names and _is_known_not_to_be(name.lower(), target_names):
+    return 'other'
   return step
+
+
+def _is_known_not_to_be(name: str, target_names: Collection[str]) -> bool:
+  """Whether a class excludes the named targets: `nv` is no melanoma, `malignant` may be one."""
+  inner = {target for target in target_names if target != 'other'}
+  reached = {name}
+  grown = True
+  while grown:  # everything that lies in `name`
+    more = {fine for fine, coarse in COARSER_NAMES.items() if coarse in reached} | reached
+    grown, reached = len(more) > len(reached), more
+  known = name in COARSER_NAMES or name in COARSER_NAMES.values()
+  return known and not reached & inner
 
 
 def map_labels(
@@ -102,8 +117,9 @@ def common_scheme(all_names: Sequence[Sequence[str]]) -> tuple[str, ...]:
   known = [tuple(name.lower() for name in names if name.lower() != 'unk') for names in all_names]
   if len(set(known)) == 1:
     return known[0]
-  for classes in SCHEMES.values():
-    if 'unk' not in classes and all(counterpart(name, classes) for some in known for name in some):
+  for name, classes in SCHEMES.items():
+    # One class against all others is asked for by name only.
+    if name not in ('isic9', 'melanoma') and all(counterpart(name, classes) for some in known for name in some):
       return classes
   raise UserError(
     'The data sets have no classes in common: '
