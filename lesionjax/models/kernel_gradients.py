@@ -23,6 +23,14 @@ def dot(a: jax.Array, b: jax.Array, axes_a: tuple[int, ...], axes_b: tuple[int, 
   return lax.dot_general(a.astype(wide), b.astype(wide), ((axes_a, axes_b), ((), ())))
 
 
+def over_pixels(a: jax.Array, b: jax.Array) -> jax.Array:
+  """Contraction [C,D] of two maps [B,H,W,C] and [B,H,W,D], as matrices.
+
+  A product over three axes XLA would precede by a transposed copy of the first map.
+  """
+  return dot(a.reshape(-1, a.shape[3]), b.reshape(-1, b.shape[3]), (0,), (0,))
+
+
 def pointwise(x, gradient, strides) -> jax.Array:
   """Kernel gradient of a 1x1 convolution: one product over all pixels, a few rows at a time.
 
@@ -45,7 +53,7 @@ def pointwise(x, gradient, strides) -> jax.Array:
     seen = lax.dynamic_slice_in_dim(x, i * step, step, 1)
     part = lax.dynamic_slice_in_dim(gradient, i * step, step, 1)
     pair = (part, seen) if swap else (seen, part)
-    return total + dot(*pair, (0, 1, 2), (0, 1, 2))
+    return total + over_pixels(*pair)
 
   wide = jnp.promote_types(x.dtype, jnp.float32)
   shape = (features, channels) if swap else (channels, features)
@@ -100,7 +108,7 @@ def _product(x, kernel_shape, gradient, strides, pads) -> jax.Array:
       ],
       axis=-1,
     )
-    return total + dot(part, patches, (0, 1, 2), (0, 1, 2))
+    return total + over_pixels(part, patches)
 
   wide = jnp.promote_types(x.dtype, jnp.float32)
   total = lax.fori_loop(0, rows // step, add, jnp.zeros((features, kh * kw * channels), wide))

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from lesionjax.models import kernel_gradients
+from lesionjax.models import kernel_gradients, narrow
 from lesionjax.models.kernel_gradients import Pads, dot, largest_step
 
 # Maps of at most this many output pixels are convolved tap by tap on a CPU: measured at 1x1, 2x2
@@ -30,6 +30,9 @@ _TAPS_MAX_KERNEL_GRADIENT_PIXELS = 4
 # Kernel gradients from so many input channels on are a product with patches on a CPU (174 to 240
 # GFLOP/s against 71 to 224, from 7x7 to 64x64); at the 3 of a stem the patches cost more.
 _PATCHES_MIN_CHANNELS = 16
+# Between channels so few a CPU convolves two columns at a time: measured from 16 to 128 px.
+_NARROW_MAX_CHANNELS = 16
+_NARROW_MAX_KERNEL_CHANNELS = 128
 
 
 def lax_conv(x: jax.Array, kernel: jax.Array, strides: tuple[int, int], pads: Pads) -> jax.Array:
@@ -55,14 +58,14 @@ def conv(x: jax.Array, kernel: jax.Array, strides: tuple[int, int], pads: Pads) 
 
 
 def _conv_value(x, kernel, strides, pads) -> jax.Array:
-  if not _tap_by_tap(x.shape, kernel.shape, strides, pads):
-    return lax_conv(x, kernel, strides, pads)
-  return lax.platform_dependent(
-    x,
-    kernel,
-    cpu=partial(_taps_forward, strides=strides, pads=pads),
-    default=partial(lax_conv, strides=strides, pads=pads),
-  )
+  plain = partial(lax_conv, strides=strides, pads=pads)
+  if _tap_by_tap(x.shape, kernel.shape, strides, pads):
+    mended = partial(_taps_forward, strides=strides, pads=pads)
+  elif _is_narrow(x.shape, kernel.shape, strides, pads):
+    mended = partial(narrow.conv, pads=pads)
+  else:
+    return plain(x, kernel)
+  return lax.platform_dependent(x, kernel, cpu=mended, default=plain)
 
 
 def _conv_forward(x, kernel, strides, pads):
@@ -73,6 +76,7 @@ def _conv_backward(strides, pads, saved, gradient):
   x, kernel = saved
   taps = _tap_by_tap(x.shape, kernel.shape, strides, pads)
   patches = kernel.shape[2] >= _PATCHES_MIN_CHANNELS and kernel.shape[:2] != (1, 1)
+  narrow_input = _narrow_input_gradient(gradient.shape, kernel.shape, strides, pads)
 
   def plain(x, kernel, gradient):
     return jax.vjp(partial(lax_conv, strides=strides, pads=pads), x, kernel)[1](gradient)
@@ -80,6 +84,8 @@ def _conv_backward(strides, pads, saved, gradient):
   def mended(x, kernel, gradient):
     if taps:
       to_input = _taps_input_gradient(x.shape, kernel, gradient, strides, pads)
+    elif narrow_input:
+      to_input = narrow.input_gradient(kernel, gradient, pads)
     else:
       to_input = jax.vjp(lambda x: lax_conv(x, kernel, strides, pads), x)[1](gradient)[0]
     pixels = gradient.shape[1] * gradient.shape[2]
@@ -87,11 +93,13 @@ def _conv_backward(strides, pads, saved, gradient):
       to_kernel = kernel_gradients.pointwise(x, gradient, strides)
     elif taps and not (patches and pixels > _TAPS_MAX_KERNEL_GRADIENT_PIXELS):
       to_kernel = _taps_kernel_gradient(x, kernel.shape, gradient, strides, pads)
-    else:
+    elif patches:
       to_kernel = kernel_gradients.by_patches(x, kernel.shape, gradient, strides, pads)
+    else:
+      to_kernel = jax.vjp(lambda k: lax_conv(x, k, strides, pads), kernel)[1](gradient)[0]
     return to_input, to_kernel
 
-  if not taps and not patches:
+  if not taps and not patches and not narrow_input:
     return plain(x, kernel, gradient)
   return lax.platform_dependent(x, kernel, gradient, cpu=mended, default=plain)
 
@@ -106,6 +114,25 @@ def _tap_by_tap(
   """Whether a CPU convolves these shapes tap by tap: a small map, or one tap alone."""
   rows, columns = _out_size(x, kernel, strides, pads)
   return kernel[:2] == (1, 1) or 0 < rows * columns <= _TAPS_MAX_PIXELS
+
+
+def _is_narrow(
+  x: tuple[int, ...], kernel: tuple[int, ...], strides: tuple[int, int], pads: Pads
+) -> bool:
+  """Whether a CPU convolves these shapes two columns at a time."""
+  channels, features = kernel[2:]
+  few = channels * features <= _NARROW_MAX_KERNEL_CHANNELS
+  few |= max(channels, features) <= _NARROW_MAX_CHANNELS
+  return few and narrow.foldable(x, kernel, strides, pads)
+
+
+def _narrow_input_gradient(
+  gradient: tuple[int, ...], kernel: tuple[int, ...], strides: tuple[int, int], pads: Pads
+) -> bool:
+  """The same for the transpose in x, a convolution of the gradient with the mirrored kernel."""
+  turned = (*kernel[:2], kernel[3], kernel[2])
+  mirrored = narrow.mirrored(kernel, pads)
+  return min(map(min, mirrored)) >= 0 and _is_narrow(gradient, turned, strides, mirrored)
 
 
 def _out_size(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import jax
 from jax import lax
 
-from lesionjax.models.kernel_gradients import dot
+from lesionjax.models.kernel_gradients import dot, pointwise
 
 
 def lax_up_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -53,7 +53,7 @@ def _gradients(x, kernel, gradient):
   square = square.reshape(batch, height, width, 4 * features)
   columns = kernel.transpose(2, 0, 1, 3).reshape(channels, 4 * features)
   to_x = dot(square, columns, (3,), (1,)).astype(x.dtype)
-  to_kernel = dot(x, square, (0, 1, 2), (0, 1, 2)).astype(kernel.dtype)
+  to_kernel = pointwise(x, square, (1, 1))
   return to_x, to_kernel.reshape(channels, 2, 2, features).transpose(1, 2, 0, 3)
 
 
