@@ -2,7 +2,8 @@
 
 Both sides do the same work in one process, in turn: the model in evaluation mode, float32 on a CPU
 and bf16 on a GPU, from a normalised batch on the device to logits on the host. Prints one JSON
-line; `ratio` is the peer's time over ours. On a machine with other work pin the process to one core
+line; `ratio` is the peer's time over ours; `--model=unet` predicts masks, beside an equal network
+in PyTorch (`peer_segmenters`). On a machine with other work pin the process to one core
 (`taskset -c 0`): PyTorch's threads wait for each other, ours do not.
 """
 
@@ -16,7 +17,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from benchmarks import common, model_sides, peers
+from benchmarks import common, model_sides, peer_segmenters, peers, segmenters
 from lesionjax.models import build_model
 
 
@@ -49,10 +50,15 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
   shape = (options.batch, options.size, options.size, 3)
   image = np.random.default_rng(0).normal(size=shape).astype(np.float32)
   threads = common.cores()
-  peer = peers.inference(
-    options.peer or peers.timm_name(options.model), options.classes, image, threads
-  )
-  ours, compile_s = ours_inference(options.model, options.classes, image, model_sides.dtype())
+  if model_sides.is_segmenter(options):
+    model = peer_segmenters.build(options.model, options.width)
+    peer = peer_segmenters.inference(model, image, threads)
+    ours, compile_s = segmenters.inference(model_sides.build(options), image)
+  else:
+    peer = peers.inference(
+      options.peer or peers.timm_name(options.model), options.classes, image, threads
+    )
+    ours, compile_s = ours_inference(options.model, options.classes, image, model_sides.dtype())
   for _ in range(options.warmup):
     ours()
     peer()

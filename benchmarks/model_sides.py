@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
@@ -12,6 +13,7 @@ from benchmarks import common
 from lesionjax.allocator import keep_freed_memory
 from lesionjax.models import build_model
 from lesionjax.models.cost import count
+from lesionjax.models.segmentation import SEGMENTERS, build_segmenter
 
 # Dense bf16 peak in TFLOP/s, from NVIDIA's data sheets, by what the device calls itself.
 PEAK_TFLOPS = {
@@ -33,11 +35,12 @@ def parse(description: str, model: str, size: int, batch: int, unit: str) -> arg
     unit: what is timed, in the plural: 'steps'.
   """
   parser = argparse.ArgumentParser(description=description)
-  parser.add_argument('--model', default=model, help='a name in MODELS with a peer')
+  parser.add_argument('--model', default=model, help='a name in MODELS with a peer, or unet')
   parser.add_argument('--peer', help="timm's name where it differs from ours")
   parser.add_argument('--size', type=int, default=size, help='image height and width in px')
   parser.add_argument('--batch', type=int, default=batch, help=f'images, for all {unit}')
   parser.add_argument('--classes', type=int, default=7)
+  parser.add_argument('--width', type=int, default=16, help="a segmenter's channels at full size")
   parser.add_argument('--rounds', type=int, default=9, help='timed rounds of either side')
   parser.add_argument('--repeats', type=int, default=1, help=f'{unit} per round')
   parser.add_argument('--warmup', type=int, default=2, help=f'untimed {unit} of either side')
@@ -52,6 +55,18 @@ def dtype() -> Any:
   return jnp.bfloat16 if jax.default_backend() == 'gpu' else jnp.float32
 
 
+def is_segmenter(options: argparse.Namespace) -> bool:
+  """Whether the model asked for gives masks."""
+  return options.model in SEGMENTERS
+
+
+def build(options: argparse.Namespace) -> nn.Module:
+  """Builds the model asked for, for the device."""
+  if is_segmenter(options):
+    return build_segmenter(options.model, dtype(), width=options.width)
+  return build_model(options.model, options.classes, dtype=dtype())
+
+
 def describe(options: argparse.Namespace, ours_s: float, passes: int) -> dict[str, Any]:
   """Returns what was run, and how much arithmetic that is a second.
 
@@ -64,12 +79,13 @@ def describe(options: argparse.Namespace, ours_s: float, passes: int) -> dict[st
     With `tflops`, TFLOP/s of the model's own convolutions and products; and `mfu`, its share of the
     device's peak, where that is known.
   """
-  _, gflop = count(build_model(options.model, options.classes), options.size)
+  _, gflop = count(build(options), options.size)
   tflops = gflop * passes * options.batch / ours_s / 1e3
   device = jax.devices()[0].device_kind
   peak = PEAK_TFLOPS.get(device)
   return {
     'model': options.model,
+    **({'width': options.width} if is_segmenter(options) else {}),
     'size': options.size,
     'batch': options.batch,
     'device': device,

@@ -8,6 +8,18 @@ from typing import Any
 import numpy as np
 
 from benchmarks.peers import load_torch
+from data_builders.errors import UserError
+
+
+def build(name: str, width: int) -> Any:
+  """Builds the peer of a segmenter.
+
+  Raises:
+    UserError: the segmenter has none.
+  """
+  if name != 'unet':
+    raise UserError(f'segmenter {name!r} has no peer in PyTorch: --model=unet has')
+  return unet(width=width)
 
 
 def unet(levels: int = 5, width: int = 16) -> Any:

@@ -3,7 +3,8 @@
 Both sides do the same work in one process, in turn: forward in training mode, softmax
 cross-entropy, backward and AdamW, float32 on a CPU and bf16 on a GPU, the batch normalised and on
 the device beforehand. Ours is the step that a run makes, its metrics included. Prints one JSON
-line; `ratio` is the peer's time over ours.
+line; `ratio` is the peer's time over ours. `--model=unet --size=128 --batch=8` trains a segmenter
+with BCE + Dice beside an equal network in PyTorch (`peer_segmenters`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import jax
 import numpy as np
 import optax
 
-from benchmarks import common, model_sides, peers
+from benchmarks import common, model_sides, peer_segmenters, peers, segmenters
 from lesionjax.models import MODELS, build_model
 from lesionjax.training import classify, supervised
 
@@ -61,17 +62,34 @@ def ours_step(
   return run, compile_s
 
 
+def _classifiers(
+  options: argparse.Namespace, image: np.ndarray, rng: np.random.Generator, threads: int
+) -> tuple[Callable[[], object], Callable[[], object], float]:
+  label = rng.integers(0, options.classes, options.batch)
+  name = options.peer or peers.timm_name(options.model)
+  peer = peers.train_step(name, options.classes, image, label, threads)
+  ours = ours_step(options.model, options.classes, image, label, model_sides.dtype())
+  return ours[0], peer, ours[1]
+
+
+def _segmenters(
+  options: argparse.Namespace, image: np.ndarray, rng: np.random.Generator, threads: int
+) -> tuple[Callable[[], object], Callable[[], object], float]:
+  mask = rng.integers(0, 2, image.shape[:3])
+  model = peer_segmenters.build(options.model, options.width)
+  peer = peer_segmenters.train_step(model, image, mask, threads)
+  ours = segmenters.train_step(model_sides.build(options), image, mask)
+  return ours[0], peer, ours[1]
+
+
 def measure(options: argparse.Namespace) -> dict[str, Any]:
   """Runs both sides and describes what was run."""
   rng = np.random.default_rng(0)
   shape = (options.batch, options.size, options.size, 3)
   image = rng.normal(size=shape).astype(np.float32)
-  label = rng.integers(0, options.classes, options.batch)
   threads = common.cores()
-  peer = peers.train_step(
-    options.peer or peers.timm_name(options.model), options.classes, image, label, threads
-  )
-  ours, compile_s = ours_step(options.model, options.classes, image, label, model_sides.dtype())
+  sides = _segmenters if model_sides.is_segmenter(options) else _classifiers
+  ours, peer, compile_s = sides(options, image, rng, threads)
   for _ in range(options.warmup):
     ours()
     peer()
