@@ -26,6 +26,9 @@ def get_config() -> ConfigDict:
   config.augment = _augment()
   config.normalise = _normalise()
   config.model = _model()
+  # A whole configuration with task='segment': it trains first, in this run's directory; its masks
+  # are what data.lesion looks at with data.lesion_masks='stage'. None = one stage.
+  config.segmenter = placeholder(ConfigDict)
   config.init_from = ''  # a run directory whose best weights this run starts from
   config.init_head = ''  # with init_from, say which: 'keep' or 'reinit' the classification head
   config.train = _train()
@@ -87,7 +90,8 @@ def _data() -> ConfigDict:
   # 'mask' (black outside), 'crop' (the rectangle around it), 'mask_crop', or 'attention' (the whole
   # image, and the mask as an auxiliary target of the training). See lesionjax.data.lesion.
   data.lesion = 'none'
-  data.lesion_masks = 'true'  # 'true': the data set's own; else a folder that --mode=masks wrote
+  # 'true': the data set's own; 'stage': those of config.segmenter; else a folder of --mode=masks.
+  data.lesion_masks = 'true'
   data.lesion_margin = 0.1  # of a crop, as a share of the longer side of the rectangle
   data.sampling = 'uniform'  # 'uniform', 'balanced' (every class alike) or 'sqrt' (in between)
   # 'stream' decodes every image when its turn comes, 'ram' once, 'device' once and keeps all of

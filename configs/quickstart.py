@@ -15,6 +15,7 @@ from configs import arguments, base
 
 
 def get_config(argument: str = '') -> ConfigDict:
+  """Returns the configuration; the argument must be empty."""
   arguments.parse('quickstart', argument, {})
   config = base.get_config()
   config.recipe = 'quickstart'
@@ -34,4 +35,33 @@ def get_config(argument: str = '') -> ConfigDict:
   config.optimiser.weight_decay = 0.02
   config.schedule.name = 'one_cycle'
   config.select.metric = 'macro_auc'
+
+  config.data.lesion = 'crop'
+  config.data.lesion_masks = 'stage'
+  config.data.lesion_margin = 0.2
+  config.segmenter = _segmenter()
+  return config
+
+
+def _segmenter() -> ConfigDict:
+  """The first stage: a small U-Net that finds the lesion."""
+  config = base.get_config()
+  config.task = 'segment'
+  config.recipe = 'quickstart, first stage'
+  config.data.name = 'synthetic_dermoscopy'
+  config.data.data_dir = 'data'
+  config.data.size_px = 64
+  augment = config.augment
+  augment.flip_horizontal = augment.flip_vertical = True
+  augment.rotation_deg = 180.0
+  config.model.name = 'unet'
+  with config.unlocked():
+    config.model.arguments.width = 8
+  config.train.loss = 'bce_dice'
+  config.train.epochs = 2
+  config.train.batch_size = 16
+  config.optimiser.learning_rate = 4e-3
+  config.schedule.name = 'one_cycle'
+  config.select.metric = 'dice'
+  config.evaluate.examples = 12
   return config

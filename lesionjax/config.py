@@ -37,6 +37,7 @@ _LATER = {
   'task': 'classify',
   'data.height_px': 0,
   'data.leave_out_folds': (),
+  'segmenter': None,
   'data.lesion': 'none',
   'data.lesion_masks': 'true',
   'data.lesion_margin': 0.1,
@@ -240,5 +241,5 @@ def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]
   return [
     f'{key}: asked for {mine.get(key)!r}, found {found.get(key)!r}'
     for key in sorted({*mine, *found})
-    if key not in PLACE_KEYS and mine.get(key) != found.get(key)
+    if key.removeprefix('segmenter.') not in PLACE_KEYS and mine.get(key) != found.get(key)
   ]

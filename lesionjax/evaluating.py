@@ -11,7 +11,16 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
-from lesionjax import assembly, files, inference, mask_scoring, processes, run_directory, scoring
+from lesionjax import (
+  assembly,
+  files,
+  inference,
+  mask_scoring,
+  processes,
+  run_directory,
+  scoring,
+  two_stage,
+)
 from lesionjax import config as config_lib
 from lesionjax.data.datasets import preprocessing_of
 from lesionjax.data.records import Split
@@ -45,7 +54,7 @@ def evaluate(
   """
   start = time.perf_counter()
   run_dir = run_directory.locate(workdir)
-  config = run_directory.read_config(run_dir)
+  config = two_stage.resolve(run_directory.read_config(run_dir), run_dir)
   if data_dir:
     config.data.data_dir = data_dir
   class_names = run_directory.class_names(run_dir)

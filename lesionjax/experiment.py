@@ -18,7 +18,9 @@ from lesionjax import (
   processes,
   run_directory,
   starting,
+  two_stage,
 )
+from lesionjax.data import masks as masks_lib
 from lesionjax.dry_run import describe
 from lesionjax.evaluating import evaluate
 from lesionjax.phase_inputs import Inputs, start_phase
@@ -49,6 +51,8 @@ def train(config: ConfigDict, workdir: str, profile: bool = False) -> str:
   run_dir = run_directory.locate(workdir)
   run_directory.code_commit()  # of the code as it starts, whatever changes while it trains
   run_directory.check(run_dir, config)
+  two_stage.check(config)
+  stored, config = config, two_stage.resolve(config, run_dir)
   pieces = Pieces.of(config, str(run_dir / 'profile') if profile else '')
   _check_held_out(pieces)
   if not run_directory.has_begun(run_dir):  # a run that is carried on needs no initialiser
@@ -56,8 +60,12 @@ def train(config: ConfigDict, workdir: str, profile: bool = False) -> str:
   data = assembly.describe_data(config)
   run_directory.refuse_other_data(run_dir, data)
   if jax.process_index() == 0:
-    run_directory.claim(run_dir, config)
+    run_directory.claim(run_dir, stored)
   with run_directory.hold(run_dir):
+    if stored.segmenter is not None:
+      train(two_stage.segmenter_config(config), str(run_dir / two_stage.SEGMENTER))
+      two_stage.write_masks(config, run_dir)
+      _check_masks(pieces)
     if jax.process_index() == 0:
       files.write_json(run_dir / 'data.json', data)
       run_directory.remember_seen(run_dir, pieces.train, config.init_from)
@@ -74,11 +82,21 @@ def _check_held_out(pieces: Pieces) -> None:
       purpose = f'config.init_from={config.init_from}'
       published = config.protocol == 'published'
       run_directory.refuse_seen(config.init_from, held_out, purpose, images_only=published)
-    if config.data.lesion != 'none' and config.data.lesion_masks != 'true':
-      folder, published = config.data.lesion_masks, config.protocol == 'published'
-      run_directory.refuse_seen(
-        folder, held_out, f'config.data.lesion_masks={folder}', images_only=published
-      )
+  if config.segmenter is None:
+    _check_masks(pieces)
+
+
+def _check_masks(pieces: Pieces) -> None:
+  """Refuses masks by a segmenter that has seen lesions the classifier is judged on."""
+  config, folder = pieces.config, pieces.config.data.lesion_masks
+  if config.data.lesion == 'none' or folder == 'true':
+    return
+  masks_lib.open_folder(folder)
+  for held_out in (pieces.validation, assembly.open_data(config, config.data.test_split)):
+    published = config.protocol == 'published'
+    run_directory.refuse_seen(
+      folder, held_out, f'config.data.lesion_masks={folder}', images_only=published
+    )
 
 
 def _train(pieces: Pieces, run_dir: epath.Path) -> Progress:
