@@ -16,7 +16,7 @@ from lesionjax.report.mask_files import (
   read_examples,
   read_predictions,
 )
-from lesionjax.report.run_files import Run, number
+from lesionjax.report.run_files import Run, number, read_run
 
 _TRUE, _NETWORK, _OTSU = (255, 255, 255), (230, 159, 0), (86, 180, 233)
 _TILES = (
@@ -32,6 +32,12 @@ _CURVES = (
   ('dice', 'Dice', 'mean over images, threshold 0.5'),
   ('jaccard', 'Jaccard', 'mean over images, threshold 0.5'),
 )
+_VIEWS = {
+  'mask': 'the lesion alone, black around it,',
+  'crop': 'the rectangle around the lesion',
+  'mask_crop': 'the lesion alone, cut out,',
+  'attention': 'the whole image, and in training the lesion',
+}
 _SMALL_GROUP = 10  # images below which a box says nothing
 
 
@@ -46,17 +52,44 @@ def plots(run: Run, split: str) -> dict[str, list[Plot]]:
 
 
 def context(run: Run, split: str) -> dict[str, Any]:
-  """What only this page shows."""
+  """What the page shows of a segmenter's masks."""
   predictions = read_predictions(run, split) if split else None
   title, sentences = _verdict(run, split, predictions)
   return {
-    'verdict_title': title,
+    'title': title,
     'verdict': sentences,
     'tiles': _tiles(run, split) if split else [],
     'size': _size(run),
     'postprocess': _postprocess(run),
     'overlays': _overlays(run, split, predictions) if predictions else [],
   }
+
+
+def stage(run: Run) -> dict[str, Any] | None:
+  """What a classifier's page shows of its first stage; None without one."""
+  if not run.option('segmenter') or not (run.directory / 'segmenter' / 'metrics.json').exists():
+    return None
+  first = read_run(run.directory / 'segmenter')
+  split = first.splits[0]
+  return {
+    'mask': context(first, split),
+    'split': split,
+    'view': _VIEWS.get(str(run.option('data.lesion')), 'images'),
+    'rejected': _rejected(run),
+  }
+
+
+def _rejected(run: Run) -> str:
+  path = run.directory / 'masks' / 'masks.json'
+  if not path.exists():
+    return ''
+  about = json.loads(path.read_text())
+  count, images = int(about.get('rejected', 0)), int(about.get('images', 0))
+  if not count:
+    return f'A lesion was found in all {images:,} images.'
+  return (
+    f'In {count:,} of {images:,} images no lesion was found: these are seen, and scored, whole.'
+  )
 
 
 def _verdict(run: Run, split: str, predictions: MaskPredictions | None) -> tuple[str, list[str]]:

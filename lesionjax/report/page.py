@@ -42,7 +42,7 @@ def write_report(run_dir: str | os.PathLike[str]) -> epath.Path:
   with figures.style():
     plots = mask_page.plots(run, split) if segments else _plots(run, split)
     shown = rendering.write_figures(run.directory / 'figures', plots)
-  context = mask_page.context(run, split) if segments else _context(run, split)
+  context = {'mask': mask_page.context(run, split)} if segments else _context(run, split)
   template = rendering.environment().get_template('masks.html.j2' if segments else 'report.html.j2')
   page = template.render(_common(run, split, shown) | context)
   report = run.directory / 'report.html'
@@ -74,6 +74,7 @@ def _context(run: Run, split: str) -> dict[str, Any]:
     'class_kinds': list(tables.PER_CLASS.values()),
     'class_tables': [(name, tables.class_rows(run, name)) for name in run.splits],
     'examples': examples.example_groups(run, split),
+    'stage': mask_page.stage(run),
   }
 
 
