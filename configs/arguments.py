@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from typing import Any
 
@@ -11,6 +12,15 @@ from data_builders.errors import UserError
 
 PROTOCOLS = ('rigorous', 'published')
 WEIGHTS = ('imagenet', 'run', 'random')
+
+
+@dataclasses.dataclass(frozen=True)
+class Between:
+  """A number that must lie between two others, both allowed; its type is the default's."""
+
+  default: int | float
+  low: int | float
+  high: int | float
 
 
 def set_data(config: ConfigDict, name: str, protocol: str, preprocessing: str = '') -> None:
@@ -49,8 +59,8 @@ def parse(recipe: str, argument: str, allowed: dict[str, Any]) -> dict[str, Any]
   Args:
     recipe: name of the recipe, for messages.
     argument: what stands behind the colon; '' = all defaults.
-    allowed: for every key a tuple of values of which the first is the default, or a default of type
-      int or float, which must then be positive.
+    allowed: for every key a tuple of values of which the first is the default, a default of type
+      int or float, which must then be positive, or a `Between`.
 
   Returns:
     Value of every key of `allowed`, in its order.
@@ -60,7 +70,7 @@ def parse(recipe: str, argument: str, allowed: dict[str, Any]) -> dict[str, Any]
   """
   if argument and not allowed:
     raise UserError(f'configs/{recipe}.py:{argument}: the recipe takes no argument; leave it out.')
-  values = {key: rule[0] if isinstance(rule, tuple) else rule for key, rule in allowed.items()}
+  values = {key: _default(rule) for key, rule in allowed.items()}
   given: set[str] = set()
   for pair in filter(None, argument.split(',')):
     key, equals, text = (part.strip() for part in pair.partition('='))
@@ -78,6 +88,12 @@ def parse(recipe: str, argument: str, allowed: dict[str, Any]) -> dict[str, Any]
   return values
 
 
+def _default(rule: Any) -> Any:
+  if isinstance(rule, Between):
+    return rule.default
+  return rule[0] if isinstance(rule, tuple) else rule
+
+
 def _value(where: str, key: str, text: str, rule: Any) -> Any:
   """Returns a value of a rule's type, or says what is allowed."""
   if isinstance(rule, tuple):
@@ -85,10 +101,16 @@ def _value(where: str, key: str, text: str, rule: Any) -> Any:
     if text not in named:
       raise UserError(f'{where}: {key}={text} is not one of {", ".join(named)}.')
     return named[text]
+  kind = type(_default(rule))
   try:
-    value = type(rule)(text)
+    value = kind(text)
   except ValueError:
-    value = 0
-  if not 0 < value < float('inf'):
-    raise UserError(f'{where}: {key}={text} must be a positive {type(rule).__name__}.')
+    value = float('nan')  # which lies nowhere
+  if isinstance(rule, Between):
+    if not rule.low <= value <= rule.high:
+      raise UserError(
+        f'{where}: {key}={text} must be of type {kind.__name__}, from {rule.low} to {rule.high}.'
+      )
+  elif not 0 < value < float('inf'):
+    raise UserError(f'{where}: {key}={text} must be a positive {kind.__name__}.')
   return value
