@@ -53,8 +53,11 @@ def mirrored(kernel: tuple[int, ...], pads: Pads) -> Pads:
 
 
 def _folded_input(x, pads):
-  x = jnp.pad(x, ((0, 0), (0, 0), pads[1], (0, 0)))
-  batch, height, width, channels = x.shape
+  batch, height, _, channels = x.shape
+  # Joined, not padded: XLA's pad asks of every number whether it lies inside.
+  left, right = (jnp.zeros((batch, height, pad, channels), x.dtype) for pad in pads[1])
+  x = jnp.concatenate((left, x, right), 2)
+  width = x.shape[2]
   return x.reshape(batch, height, width // 2, 2 * channels)
 
 

@@ -49,8 +49,10 @@ def halve(x: jax.Array) -> jax.Array:
 
 def _value(x, window, stride, pad):
   # jaxlib 0.12.0.1 miscompiles a bfloat16 reduce_window between convolutions on a CPU: NaN. Half
-  # precision is for accelerators; on a CPU it only has to be right.
-  if x.dtype != jnp.bfloat16:
+  # precision is for accelerators; on a CPU it only has to be right. And where windows do not
+  # overlap, XLA joins reduce_window with the convolutions behind it into one slow loop: slices of
+  # a U-Net's maps take it a tenth less time in evaluation.
+  if x.dtype != jnp.bfloat16 and window > stride:
     return lax_max_pool(x, window, stride, pad)
   by_slices = partial(_slices_max, window=window, stride=stride, pad=pad)
   plain = partial(lax_max_pool, window=window, stride=stride, pad=pad)
