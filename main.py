@@ -13,8 +13,9 @@ _WORKDIR = flags.DEFINE_string('workdir', None, 'Directory of the run; may be a 
 _MODE = flags.DEFINE_enum(
   'mode',
   'train',
-  ['train', 'evaluate', 'masks'],
-  'train also evaluates and reports; evaluate only that; masks writes lesion masks of a data set.',
+  ['train', 'evaluate', 'masks', 'sweep', 'compare'],
+  'train also evaluates and reports; evaluate only that; masks writes lesion masks of a data set;'
+  ' sweep trains all runs of a recipe; compare tells what differs between those in a directory.',
 )
 _EVAL_DATA = flags.DEFINE_string(
   'eval_data', '', 'With --mode=evaluate or masks: a prepared data set, NAME or NAME/CONFIG.'
@@ -30,6 +31,8 @@ _CROSS_FIT = flags.DEFINE_integer(
   'cross_fit', 0, 'With --mode=masks: parts of the training images, each masked by a segmenter'
   ' that was trained on the others.',
 )  # fmt: skip
+_SWEEP_INDEX = flags.DEFINE_integer('sweep_index', None, 'With --mode=sweep: one run, from 0.')
+_REFERENCE = flags.DEFINE_string('reference', '', 'With --mode=compare: the run to compare with.')
 _DRY_RUN = flags.DEFINE_bool('dry_run', False, 'Print shapes, memory and steps; train nothing.')
 _PROFILE = flags.DEFINE_bool('profile', False, 'Write a trace of a few steps to WORKDIR/profile.')
 _DISTRIBUTED = flags.DEFINE_bool('distributed', False, 'One of several processes of the run.')
@@ -49,6 +52,9 @@ def main(argv: list[str]) -> None:
     data_dir=_DATA_DIR.value,
     out=_OUT.value,
     cross_fit=_CROSS_FIT.value,
+    recipe=flags.FLAGS['config'],
+    sweep_index=_SWEEP_INDEX.value,
+    reference=_REFERENCE.value,
     dry_run=_DRY_RUN.value,
     profile=_PROFILE.value,
     distributed=_DISTRIBUTED.value,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 import jax
 from etils import epath
@@ -12,12 +13,14 @@ from data_builders.errors import UserError
 from lesionjax import (
   allocator,
   assembly,
+  comparing,
   compilation,
   files,
   mask_writing,
   processes,
   run_directory,
   starting,
+  sweeping,
   two_stage,
 )
 from lesionjax.data import masks as masks_lib
@@ -177,6 +180,9 @@ def run(
   eval_split: str = '',
   out: str = '',
   cross_fit: int = 0,
+  recipe: Any = None,
+  sweep_index: int | None = None,
+  reference: str = '',
   dry_run: bool = False,
   profile: bool = False,
   distributed: bool = False,
@@ -184,14 +190,17 @@ def run(
   """Runs a mode of main.py and prints where its report lies.
 
   Args:
-    mode: 'train', 'evaluate' or 'masks'.
-    config: the recipe; only for 'train', the others read the run's own.
-    workdir: the run's directory.
+    mode: 'train', 'evaluate', 'masks', 'sweep' or 'compare'.
+    config: the recipe; only for 'train' and 'sweep', the others read the run's own.
+    workdir: the run's directory; of a sweep and a comparison that of all runs.
     eval_data: see `evaluate`.
     data_dir: see `evaluate`.
     eval_split: see `evaluate`.
     out: see `masks`.
     cross_fit: see `masks`.
+    recipe: for 'sweep', the flag that holds `config`.
+    sweep_index: see `sweeping.sweep`.
+    reference: see `comparing.compare`.
     dry_run: whether to describe the run only.
     profile: see `train`.
     distributed: whether this is one of several processes.
@@ -200,6 +209,18 @@ def run(
     UserError: on flags that do not go together, and as `train` and `evaluate` do.
   """
   _check_flags(mode, config, workdir, eval_data, data_dir, eval_split, out, dry_run, profile)
+  if (sweep_index is not None and mode != 'sweep') or (reference and mode != 'compare'):
+    raise UserError('--sweep_index goes with --mode=sweep, --reference with --mode=compare.')
+  if mode == 'compare':
+    print(comparing.compare(workdir or '', reference))
+    return
+  if mode == 'sweep':
+    options = {'dry_run': dry_run, 'profile': profile, 'distributed': distributed}
+    try:
+      sweeping.sweep(sweeping.Recipe.of_flag(recipe), workdir or '', sweep_index, options)
+    except Interrupted as stop:
+      print(stop)
+    return
   allocator.keep_freed_memory()
   compilation.keep_compiled()
   if distributed:
@@ -234,14 +255,15 @@ def _check_flags(
   profile: bool,
 ) -> None:
   """Refuses flags that do not go together."""
-  if mode != 'train' and (config is not None or dry_run or profile):
+  trains = mode in ('train', 'sweep')
+  if not trains and (config is not None or dry_run or profile):
     raise UserError(
-      f'--mode={mode} takes --workdir, --eval_data, --eval_split, --data_dir, --out: it reads the'
-      ' config of the run.'
+      f'--mode={mode} takes --workdir, --eval_data, --eval_split, --data_dir, --out, --reference: it'
+      ' reads the config of the run.'
     )
-  if mode == 'train' and config is None:
+  if trains and config is None:
     raise UserError('--config is missing: give a recipe such as --config=configs/quickstart.py.')
-  if mode == 'train' and (eval_data or data_dir):
+  if mode not in ('evaluate', 'masks') and (eval_data or data_dir):
     raise UserError(
       f'--eval_data={eval_data} and --data_dir={data_dir} go with --mode=evaluate: train first; a '
       'run is told its data by --config.data.data_dir.'
@@ -255,5 +277,5 @@ def _check_flags(
     )
   if mode != 'masks' and out:
     raise UserError(f'--out={out} goes with --mode=masks.')
-  if mode != 'masks' and workdir is None and not dry_run:
+  if mode != 'masks' and workdir is None and not (dry_run and mode == 'train'):
     raise UserError('--workdir is missing: give the directory of the run, as --workdir=runs/one.')

@@ -76,7 +76,7 @@ def resample(
 def paired_differences(
   first: Resampled, second: Resampled, names: Sequence[str]
 ) -> dict[str, intervals.Interval]:
-  """first - second of some metrics with 95 % intervals, both measured on the same resamples.
+  """Differences first - second of some metrics, paired, with 95 % intervals.
 
   The interval is that of the percentile bootstrap over groups (see `intervals`); of several
   comparisons each has its own 5 % of chance, there is no correction.
@@ -98,7 +98,7 @@ def paired_differences(
   if shape != other:
     raise UserError(
       f'One classifier was measured on {shape[0]} images of {shape[1]} groups with {shape[2]}'
-      f' resamples, the other on {other[0]} of {other[1]} with {other[2]}: measure both on the same.'
+      f' resamples, the other on {other[0]} of {other[1]} with {other[2]}: measure both alike.'
     )
   found: dict[str, intervals.Interval] = {}
   for name in names:
