@@ -56,6 +56,11 @@ def open_training_data(config: ConfigDict) -> Split:
   if config.data.lesion == 'attention':  # masks in training only
     split = dataclasses.replace(split, with_masks=True)
   left_out = np.isin(split.folds, list(config.data.leave_out_folds))
+  if left_out.all():
+    raise UserError(
+      f'config.data.leave_out_folds={config.data.leave_out_folds} leaves nothing of the training'
+      f' split, whose folds are {sorted(set(split.folds.tolist()))}: leave out fewer.'
+    )
   return split.take(~left_out) if left_out.any() else split
 
 

@@ -57,6 +57,8 @@ class Lesion:
     """
     if mask is None or not self.looks:
       return image, mask
+    if mask.shape != image.shape[:2]:
+      raise ValueError(f'mask {mask.shape} and image {image.shape} differ in size')
     box = crop_box(mask > 0, self.margin)
     if box is None:
       return image, mask

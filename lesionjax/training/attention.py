@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 _TINY = 1e-8
 
@@ -29,10 +30,19 @@ def attention_loss(last_map: jax.Array, mask: jax.Array) -> jax.Array:
   batch, height, width, _ = last_map.shape
   energy = jnp.square(last_map.astype(jnp.float32)).sum(axis=-1).reshape(batch, -1)
   attention = (energy + _TINY) / (energy + _TINY).sum(axis=1, keepdims=True)
-  shares = jax.image.resize(
-    mask.astype(jnp.float32), (batch, height, width), 'linear', antialias=True
-  ).reshape(batch, -1)
+  rows, columns = _areas(mask.shape[1], height), _areas(mask.shape[2], width)
+  shares = jnp.einsum('hy,byx,wx->bhw', rows, mask.astype(jnp.float32), columns)
+  shares = shares.reshape(batch, -1)
   total = shares.sum(axis=1, keepdims=True)
   target = shares / jnp.maximum(total, _TINY)
   divergence = target * (jnp.log(target + _TINY) - jnp.log(attention))
   return jnp.where(total[:, 0] > 0, divergence.sum(axis=1), 0.0)
+
+
+def _areas(pixels: int, positions: int) -> np.ndarray:
+  """Which share of every position's field each pixel is, float32 [positions, pixels]."""
+  edges = np.linspace(0, pixels, positions + 1)
+  left, right = edges[:-1, None], edges[1:, None]
+  pixel = np.arange(pixels)
+  overlap = np.minimum(right, pixel + 1) - np.maximum(left, pixel)
+  return (np.maximum(overlap, 0) / (right - left)).astype(np.float32)

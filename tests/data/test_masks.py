@@ -1,0 +1,131 @@
+"""Masks that come with images: from the records, from a folder, and what is wrong with folders."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from data_builders.cleaning import geometry
+from data_builders.errors import UserError
+from lesionjax.data import masks
+from lesionjax.data.datasets import open_split
+from lesionjax.data.decode import decode_pixels
+from lesionjax.data.lesion import Lesion
+from lesionjax.data.memory import decode_all
+
+TINY = 'synthetic_dermoscopy/tiny'
+
+
+@pytest.fixture
+def tiny(tiny_data_dir):
+  return open_split(TINY, 'validation', str(tiny_data_dir), with_masks=True)
+
+
+def write_folder(folder, rows, about=None):
+  """A folder of masks as --mode=masks writes it; rows are (image id, mask or None)."""
+  masks.open_folder.cache_clear()
+  folder.mkdir(exist_ok=True)
+  with (folder / masks.INDEX).open('w', newline='') as file:
+    writer = csv.DictWriter(file, masks.COLUMNS)
+    writer.writeheader()
+    for image_id, mask in rows:
+      name = '' if mask is None else f'{image_id}.png'
+      if mask is not None:
+        (folder / name).write_bytes(cv2.imencode('.png', mask)[1].tobytes())
+      writer.writerow({'image_id': image_id, 'file': name, 'reject': '' if name else 'empty'})
+  (folder / masks.ABOUT).write_text(json.dumps(about or {'method': 'hand'}))
+  return str(folder)
+
+
+def test_the_mask_is_the_fourth_channel_and_lies_on_its_image(tiny, tiny_data_dir):
+  plain = open_split(TINY, 'validation', str(tiny_data_dir))
+  for row in range(3):
+    pixels = tiny.decode(row, (24, 32))
+    assert pixels.shape == (24, 32, 4)
+    np.testing.assert_array_equal(pixels[..., :3], plain.decode(row, (24, 32)))
+    png = np.frombuffer(tiny.encoded_mask(row), np.uint8)
+    whole = cv2.imdecode(png, cv2.IMREAD_GRAYSCALE)
+    expected = geometry.resize_mask(whole, 32, 24) > 0
+    # The image may be decoded smaller, and its mask with it: only the outline may differ.
+    assert set(np.unique(pixels[..., 3])) == {0, 1}
+    assert (expected == pixels[..., 3]).mean() > 0.97
+
+
+def test_images_in_memory_keep_their_masks(tiny):
+  stored = decode_all(tiny, 16)
+  assert stored.shape == (len(tiny), 16, 16, 4)
+  np.testing.assert_array_equal(stored[2], tiny.decode(2, 16))
+
+
+def test_a_data_set_without_masks_says_so(train):
+  split = dataclasses.replace(train, lesion=Lesion('crop'))
+  with pytest.raises(UserError, match=r'drawn_images has no lesion masks: name a folder'):
+    split.decode(0, 16)
+
+
+def test_folders_give_their_masks_and_none_where_none_was_found(tmp_path, train):
+  mask = np.zeros((40, 56), np.uint8)
+  mask[10:20, 14:28] = 255
+  rows = [(name, mask) for name in train.image_ids[1:]] + [(train.image_ids[0], None)]
+  folder = write_folder(tmp_path / 'masks', rows)
+  split = dataclasses.replace(train, lesion=Lesion('crop', folder, margin=0.0))
+  whole = decode_pixels(train.encoded(1))
+  expected = geometry.resize(whole[10:20, 14:28], 8, 8)
+  np.testing.assert_array_equal(split.decode(1, 8), expected)
+  # Decoded in full, where the whole image alone is decoded smaller at once.
+  np.testing.assert_array_equal(
+    split.decode(0, 8), geometry.resize(decode_pixels(train.encoded(0)), 8, 8)
+  )
+
+
+def test_a_small_mask_is_stretched_to_its_image(tmp_path, train):
+  small = np.zeros((4, 4), np.uint8)
+  small[:, :2] = 255
+  folder = write_folder(tmp_path / 'masks', [(name, small) for name in train.image_ids])
+  lesion = Lesion('crop', folder, margin=0.0)
+  split = dataclasses.replace(train, lesion=lesion, with_masks=True)
+  assert split.decode(0, 8)[..., 3].all()  # the crop is the left half, all lesion
+
+
+BAD = {
+  'no folder': (lambda f: None, "is neither 'true' nor a folder with masks.csv"),
+  'no such image': (lambda f: write_folder(f, [('other', None)]), "has no mask of image 'train_"),
+  'file gone': (
+    lambda f: (write_folder(f, _all(f)), [p.unlink() for p in f.glob('*.png')]),
+    r"The mask 'train_\d+.png' that .* lists cannot be read \(No such file",
+  ),
+  'no image file': (
+    lambda f: (write_folder(f, _all(f)), [p.write_bytes(b'x') for p in f.glob('*.png')]),
+    'its mask is no image',
+  ),
+  'twice': (lambda f: write_folder(f, [('train_001', None)] * 2), 'lists an image twice'),
+  'damaged': (
+    lambda f: (write_folder(f, []), (f / masks.ABOUT).write_text('{')),
+    'is damaged',
+  ),
+  'path': (
+    lambda f: (write_folder(f, []), (f / masks.INDEX).write_text('image_id,file\na,../b.png\n')),
+    r"lists '../b.png', which is no file of that folder",
+  ),
+}
+
+
+def _all(_):
+  return [(f'train_{i:03d}', np.full((4, 4), 255, np.uint8)) for i in range(37)]
+
+
+@pytest.mark.parametrize('case', BAD)
+def test_what_is_wrong_with_a_folder_is_told(case, tmp_path, train):
+  prepare, sentence = BAD[case]
+  masks.open_folder.cache_clear()
+  prepare(tmp_path / 'masks')
+  masks.open_folder.cache_clear()
+  split = dataclasses.replace(train, lesion=Lesion('crop', str(tmp_path / 'masks')))
+  with pytest.raises(UserError, match=sentence) as caught:
+    split.decode(0, 16)
+  assert '\n' not in str(caught.value)
