@@ -105,7 +105,7 @@ def get_sweep(argument: str = '') -> dict[str, str]:
   chosen = arguments.parse('two_stage_melanoma', argument, _COMMON)
   rows = [row for row in ROWS if row != 12 or chosen['weights'] != 'run']
   runs = {f'row{row}': f'row={row}' for row in rows}
-  runs |= {f'row4_margin{margin:g}': f'row=4,margin={margin:g}' for margin in MARGINS}
+  runs |= {f'row4_margin{100 * margin:g}': f'row=4,margin={margin:g}' for margin in MARGINS}
   return {name: ','.join(filter(None, (own, argument))) for name, own in runs.items()}
 
 

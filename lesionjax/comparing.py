@@ -18,7 +18,7 @@ from data_builders.errors import UserError
 from lesionjax import assembly, files, run_directory
 from lesionjax import config as config_lib
 from lesionjax.evaluation import comparison
-from lesionjax.evaluation.segmentation import summarise
+from lesionjax.evaluation.segmentation import paired_differences
 from lesionjax.report import compare_page, mask_files
 from lesionjax.report.run_files import Run, number, read_run
 from lesionjax.sweeping import is_finished
@@ -233,7 +233,7 @@ def _resample(scored: Scored, resamples: int) -> comparison.Resampled:
 
 def _mask_differences(held: Scored, other: Scored, resamples: int) -> dict[str, Any]:
   first, second = ({name: each.masks[name] for name in _SEGMENT} for each in (other, held))
-  return summarise.paired_differences(first, second, held.groups, resamples)
+  return paired_differences(first, second, held.groups, resamples)
 
 
 def _right(scored: Scored) -> np.ndarray:

@@ -258,8 +258,8 @@ def _check_flags(
   trains = mode in ('train', 'sweep')
   if not trains and (config is not None or dry_run or profile):
     raise UserError(
-      f'--mode={mode} takes --workdir, --eval_data, --eval_split, --data_dir, --out, --reference: it'
-      ' reads the config of the run.'
+      f'--mode={mode} takes --workdir, --eval_data, --eval_split, --data_dir, --out, --reference:'
+      ' it reads the config of the run.'
     )
   if trains and config is None:
     raise UserError('--config is missing: give a recipe such as --config=configs/quickstart.py.')

@@ -121,9 +121,11 @@ def _title(found: Mapping[str, Any]) -> str:
   verdicts = [row['differences'][first]['verdict'] for row in found['differences']]
   better, worse = verdicts.count(BETTER), verdicts.count(WORSE)
   one = f'{_name(first, found)} against {found["reference"]}'
+  if others == 1:
+    words = 'not shown to differ' if verdicts[0] == UNDECIDED else verdicts[0]
+    return f'{one}: {found["differences"][0]["name"]} is {words}'
   if not better and not worse:
-    what = 'No run is' if others > 1 else f'{found["differences"][0]["name"]} is not'
-    return f'{one}: {what} shown to differ'
+    return f'{one}: no run is shown to differ'
   return f'{one}: {better} better, {worse} worse, {others - better - worse} not shown to differ'
 
 
@@ -146,7 +148,7 @@ def _sentences(found: Mapping[str, Any]) -> list[str]:
   for metric in found['compared']:
     by_verdict = {
       verdict: [
-        f'{row["name"]} ({_told(row["differences"][metric], signed=True)})'
+        row['name']
         for row in found['differences']
         if row['differences'][metric]['verdict'] == verdict
       ]
@@ -154,11 +156,11 @@ def _sentences(found: Mapping[str, Any]) -> list[str]:
     }
     parts = [
       f'{words} {", ".join(by_verdict[verdict])}'
-      for verdict, words in ((BETTER, 'above it:'), (WORSE, 'below it:'))
+      for verdict, words in ((BETTER, 'better'), (WORSE, 'worse'))
       if by_verdict[verdict]
     ]
     rest = len(by_verdict[UNDECIDED])
-    parts += [f'{rest} not shown to differ'] if rest else []
+    parts += [f'no difference shown for {rest}'] if rest else []
     sentences.append(f'{_name(metric, found)} against {reference}: {"; ".join(parts)}.')
   if found['left_out']:
     sentences.append(f'Not finished and left out: {", ".join(found["left_out"])}.')
@@ -170,7 +172,8 @@ def _caution(found: Mapping[str, Any]) -> list[str]:
   runs, metrics = len(found['differences']), len(found['compared'])
   count = runs * metrics
   cautions = [
-    f'These are {count} comparisons ({runs} runs, {metrics} metrics), uncorrected: if nothing'
+    f'These are {count} comparisons ({runs} {"run" if runs == 1 else "runs"}, {metrics} metrics),'
+    f' uncorrected: if nothing'
     f' differed, each would be called different in 5 % of cases, {0.05 * count:.1f} of them here.',
     'Intervals tell how much depends on which lesions or patients are in the test set. Each run was'
     ' trained once: how much another seed would change is not in them.',
@@ -238,12 +241,13 @@ def _run_row(row: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]
 
 def _cost_row(row: Mapping[str, Any]) -> dict[str, Any]:
   parameters, missing = row['parameters'], row['lesion_missing']
+  unknown = '-' if row['lesion'] == 'none' else 'not recorded'
   peak = number(row['peak_memory_mb'])
   sees = {
     'none': 'whole image',
-    'mask': 'lesion, black around it',
-    'crop': 'rectangle around the lesion',
-    'mask_crop': 'rectangle, black around the lesion',
+    'mask': 'lesion on black',
+    'crop': 'crop of the lesion',
+    'mask_crop': 'crop of the lesion, on black',
     'attention': 'whole image; masks in training',
   }
   return {
@@ -254,9 +258,10 @@ def _cost_row(row: Mapping[str, Any]) -> dict[str, Any]:
       sees.get(row['lesion'], str(row['lesion'])),
       'unknown' if parameters is None else f'{parameters / 1e6:.2f} million',
       tables.duration(number(row['train_wall_s'])),
+      tables.duration(number(row['evaluate_wall_s'])),
       'unknown' if np.isnan(peak) else f'{peak:,.0f} MB',
     ],
-    'missing': 'not recorded' if missing is None else f'{missing:,.0f}',
+    'missing': unknown if missing is None else f'{missing:,.0f}',
   }
 
 
