@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-  from lesionjax.inference import Classifier
+  from lesionjax.predictor import Classifier, Segmenter
 
 __all__ = ['load']
 
 # What imports jax and its company, which the wheel alone does not install.
 _TRAINING_SIDE = (
   'assembly', 'config', 'data.augment', 'data.colour', 'data.noise', 'data.render', 'data.stream',
-  'data.warp', 'dry_run', 'evaluating', 'experiment', 'inference', 'models', 'processes',
-  'run_directory', 'scoring', 'training',
+  'data.warp', 'dry_run', 'evaluating', 'experiment', 'inference', 'mask_scoring', 'mask_writing',
+  'models', 'predictor', 'processes', 'run_directory', 'scoring', 'training',
 )  # fmt: skip
 
 
@@ -37,18 +37,21 @@ if importlib.util.find_spec('jax') is None:
   sys.meta_path.insert(0, _WithoutJax())
 
 
-def load(run: str) -> Classifier:
+def load(run: str) -> Classifier | Segmenter:
   """Opens a trained run for prediction, in a notebook or a script.
 
   Args:
     run: a run directory; may be a gs:// path.
 
   Returns:
-    A Classifier: `load(run).predict(images).probabilities`.
+    A Classifier, `load(run).predict(images).probabilities`, or of a segmenter's run a Segmenter,
+    `load(run).predict(images).masks`.
 
   Raises:
     UserError: when it is no run, or has no finished epoch.
   """
-  from lesionjax.inference import Classifier  # imports jax: `import lesionjax` stays light
+  # They import jax: `import lesionjax` stays light.
+  from lesionjax.predictor import Classifier, Segmenter
+  from lesionjax.run_directory import read_config
 
-  return Classifier(run)
+  return Segmenter(run) if read_config(run).task == 'segment' else Classifier(run)

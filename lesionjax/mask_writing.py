@@ -33,8 +33,8 @@ OTSU_PX = 256  # side at which Otsu's threshold is taken: hairs and noise are av
 _MOVING = ('crop', 'pad', 'vga', 'frame')
 
 
-class Segmenter:
-  """A trained segmenter: pixels to masks."""
+class SplitSegmenter:
+  """A trained segmenter on whole splits, on all devices."""
 
   def __init__(self, run_dir: epath.PathLike, mesh: Mesh | None = None):
     """Reads configuration, best weights and post-processing of a run directory.
@@ -99,7 +99,7 @@ def write(
       f'{data} is prepared with {steps[0]!r}, after which a mask does not lie on the original'
       ' image: write masks of the configuration without it.'
     )
-  segmenter = Segmenter(run_dir) if run_dir else None
+  segmenter = SplitSegmenter(run_dir) if run_dir else None
   data_dir = data_dir or (segmenter.config.data.data_dir if segmenter else '')
   rows: list[dict[str, Any]] = []
   for name in sorted(open_builder(data, data_dir or None).info.splits):
@@ -152,7 +152,7 @@ def _write_seen(folder: epath.Path, run_dir: str) -> None:
 def _write_split(
   folder: epath.Path,
   split: Split,
-  segmenter: Segmenter | None,
+  segmenter: SplitSegmenter | None,
   fold_runs: Sequence[tuple[str, Sequence[int]]],
 ) -> list[dict[str, Any]]:
   """Writes the masks of a split; returns their rows of the index."""
@@ -162,7 +162,7 @@ def _write_split(
     mine = np.isin(split.folds, folds)
     if split.split != 'train' or not mine.any():
       continue
-    part, other = split.take(mine), Segmenter(run, segmenter.mesh if segmenter else None)
+    part, other = split.take(mine), SplitSegmenter(run, segmenter.mesh if segmenter else None)
     run_directory.refuse_seen(run, part, f'--mode=masks with {run}')
     rows += _write_rows(folder, part, _by_network(other, part))
     done |= mine
@@ -173,7 +173,7 @@ def _write_split(
   return rows
 
 
-def _by_network(segmenter: Segmenter, split: Split) -> Iterator[tuple[np.ndarray, float]]:
+def _by_network(segmenter: SplitSegmenter, split: Split) -> Iterator[tuple[np.ndarray, float]]:
   """Yields (mask bool [H, W], confidence): the mean probability within the mask."""
   for probability in segmenter.probabilities(split):
     mask = segmenter.postprocess(probability)

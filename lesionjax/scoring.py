@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from lesionjax import files
 from lesionjax.data.records import Split
 from lesionjax.data.scan import map_images
 from lesionjax.evaluation.baseline import colour_baseline, colour_statistics
-from lesionjax.evaluation.intervals import evaluate
+from lesionjax.evaluation.intervals import Interval, evaluate, wilson
 from lesionjax.evaluation.metrics import per_group, point_metrics
 from lesionjax.evaluation.selection import select_examples
 from lesionjax.inference import softmax
@@ -84,10 +86,24 @@ def score_split(
   )
   resamples = config.evaluate.resamples
   lesions = per_group(labels, probabilities, split.group_ids)
+  per_image: dict[str, Any] = dict(
+    evaluate(labels, probabilities, split.group_ids, class_names, resamples)
+  )
+  if split.lesion.looks:
+    per_image['lesion_missing'] = _share_without_lesion(split)
   return {
-    name: evaluate(labels, probabilities, split.group_ids, class_names, resamples),
+    name: per_image,
     f'{name}_per_lesion': evaluate(*lesions, class_names, resamples),
   }
+
+
+def _share_without_lesion(split: Split) -> Interval:
+  """Images in which no usable lesion is known: seen whole and scored like all others."""
+  with ThreadPoolExecutor(os.cpu_count()) as pool:
+    found = list(pool.map(split.has_lesion, range(len(split))))
+  share = 1 - sum(found) / len(found)
+  low, high = wilson(share, len(np.unique(split.group_ids)))
+  return {'value': share, 'low': low, 'high': high, 'n': len(found)}
 
 
 def colour_metrics(

@@ -60,6 +60,10 @@ def shared_data() -> pathlib.Path:
 @pytest.fixture
 def tiny_config(tiny_data_dir: pathlib.Path) -> ConfigDict:
   """Returns a configuration that trains 12 steps in seconds: 3 epochs of 4 batches of 32."""
+  return _tiny_config(tiny_data_dir)
+
+
+def _tiny_config(tiny_data_dir: pathlib.Path) -> ConfigDict:
   from configs import base
 
   config = base.get_config()
@@ -108,3 +112,34 @@ def run(config: ConfigDict, finished: pathlib.Path) -> pathlib.Path:
   if not finished.exists():
     programs.finish(programs.start(config, finished))
   return finished
+
+
+@pytest.fixture
+def segmenter_config(tiny_data_dir: pathlib.Path) -> ConfigDict:
+  """Returns the configuration of a U-Net of three levels that trains 8 steps."""
+  config = _tiny_config(tiny_data_dir)  # not the fixture, which other fixtures change
+  config.task = 'segment'
+  config.model.name = 'unet'
+  with config.unlocked():
+    config.model.arguments = {'width': 4, 'levels': 3}
+  config.train.loss = 'bce_dice'
+  config.train.epochs = 2
+  config.optimiser.learning_rate = 1e-2
+  config.select.metric = 'dice'
+  return config
+
+
+@pytest.fixture(scope='session')
+def segmenter_dir(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+  """Returns the directory of the segmenter; filled by the first test that asks for it."""
+  return tmp_path_factory.mktemp('segmenter') / 'run'
+
+
+@pytest.fixture
+def segmenter(segmenter_config: ConfigDict, segmenter_dir: pathlib.Path) -> pathlib.Path:
+  """Returns the directory of a trained segmenter, made once for all tests."""
+  from tests import programs
+
+  if not segmenter_dir.exists():
+    programs.finish(programs.start(segmenter_config, segmenter_dir))
+  return segmenter_dir

@@ -19,34 +19,6 @@ from tests import programs
 TINY = 'synthetic_dermoscopy/tiny'
 
 
-@pytest.fixture
-def segmenter_config(tiny_config):
-  """A U-Net of three levels that trains 8 steps."""
-  config = tiny_config
-  config.task = 'segment'
-  config.model.name = 'unet'
-  with config.unlocked():
-    config.model.arguments = {'width': 4, 'levels': 3}
-  config.train.loss = 'bce_dice'
-  config.train.epochs = 2
-  config.optimiser.learning_rate = 1e-2
-  config.select.metric = 'dice'
-  return config
-
-
-@pytest.fixture(scope='session')
-def segmenter_dir(tmp_path_factory):
-  return tmp_path_factory.mktemp('segmenter') / 'run'
-
-
-@pytest.fixture
-def segmenter(segmenter_config, segmenter_dir):
-  """The directory of a trained segmenter, made once."""
-  if not segmenter_dir.exists():
-    programs.finish(programs.start(segmenter_config, segmenter_dir))
-  return segmenter_dir
-
-
 def test_a_run_leaves_what_the_page_needs(segmenter):
   metrics = json.loads((segmenter / 'metrics.json').read_text())
   assert set(metrics) == {
@@ -109,7 +81,7 @@ def test_masks_of_a_whole_data_set(segmenter, tmp_path, tiny_data_dir):
   about = json.loads((out / masks_lib.ABOUT).read_text())
   assert about['images'] == len(rows) == len({row['image_id'] for row in rows})
   assert about['rejected'] == sum(bool(row['reject']) for row in rows)
-  segmenter_ = mask_writing.Segmenter(segmenter)
+  segmenter_ = mask_writing.SplitSegmenter(segmenter)
   split = mask_writing.open_split(TINY, 'test', str(tiny_data_dir))
   probability = next(segmenter_.probabilities(split))
   row = next(row for row in rows if row['image_id'] == split.image_ids[0])
@@ -200,7 +172,7 @@ def test_two_stages_are_one_run(segmenter_config, tmp_path):
 
 def test_stages_that_do_not_go_together_are_told(segmenter_config, tmp_path):
   config = _classifier(segmenter_config, 'stage')
-  with pytest.raises(UserError, match='config.segmenter not given do not go together'):
+  with pytest.raises(UserError, match=r'config\.segmenter not given do not go together'):
     experiment.train(config, str(tmp_path / 'run'))
   config.segmenter = config.copy_and_resolve_references()
   with pytest.raises(UserError, match=r"must be a configuration with task='segment'"):
@@ -236,12 +208,12 @@ def test_a_checkpoint_of_another_configuration_is_refused(segmenter, tmp_path):
   config['model']['arguments']['width'] = 6
   (copy / 'config.json').write_text(json.dumps(config))
   with pytest.raises(UserError, match='shape'):
-    mask_writing.Segmenter(copy)
+    mask_writing.SplitSegmenter(copy)
 
 
 def test_a_classifier_is_no_segmenter(run):
   with pytest.raises(UserError, match=r"run of task 'classify': give the --workdir of a segmenter"):
-    mask_writing.Segmenter(run)
+    mask_writing.SplitSegmenter(run)
 
 
 def test_validation_metrics_by_hand():

@@ -82,10 +82,19 @@ def decode_mask(data: bytes, shape: tuple[int, int]) -> np.ndarray:
   Raises:
     DecodeError: when the bytes are no image.
   """
+  return geometry.resize_mask(decode_plane(data), shape[1], shape[0])
+
+
+def decode_plane(data: bytes) -> np.ndarray:
+  """Decodes a mask as it is stored, uint8 [h, w].
+
+  Raises:
+    DecodeError: when the bytes are no image.
+  """
   mask = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
   if mask is None:
     raise DecodeError('its mask is no image')
-  return geometry.resize_mask(mask, shape[1], shape[0])
+  return mask
 
 
 def fit(image: np.ndarray, size_px: Size, preprocessing: Pipeline | None = None) -> np.ndarray:

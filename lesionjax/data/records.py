@@ -15,6 +15,7 @@ from data_builders.cleaning.pipeline import Pipeline
 from data_builders.errors import UserError
 from lesionjax.data import decode
 from lesionjax.data.columns import one_line
+from lesionjax.data.crop import crop_box
 from lesionjax.data.lesion import Lesion
 from lesionjax.data.masks import open_folder
 
@@ -125,6 +126,20 @@ class Split:
       mask = None if png is None else decode.decode_mask(png, image.shape[:2])
       image, mask = self.lesion.apply(*self.preprocessing.apply(image, mask))
       return self._fit(image, mask, size_px)
+    except decode.DecodeError as error:
+      raise self._corrupt(index, str(error)) from error
+
+  def has_lesion(self, index: int) -> bool:
+    """Whether a usable lesion is known in record `index`; without one it is seen whole.
+
+    Raises:
+      UserError: as `encoded_mask`, or when the mask is damaged.
+    """
+    png = self.encoded_mask(index)
+    if png is None:
+      return False
+    try:
+      return crop_box(decode.decode_plane(png) > 0) is not None
     except decode.DecodeError as error:
       raise self._corrupt(index, str(error)) from error
 

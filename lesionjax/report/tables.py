@@ -26,6 +26,7 @@ _OVERALL = {
   'weighted_recall': 'Weighted recall',
   'weighted_f1': 'Weighted F1',
   'log_loss': 'Log loss (nats, lower is better)',
+  'lesion_missing': 'Images without a usable lesion, seen whole',
   'dice': 'Dice',
   'jaccard': 'Jaccard',
   'threshold_jaccard': 'Jaccard, 0 below 0.65',
