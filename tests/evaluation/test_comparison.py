@@ -117,7 +117,7 @@ def test_other_draws_cannot_be_paired():
   labels, groups, first, second = sample()
   one = comparison.resample(labels, first, groups, NAMES, 20)
   other = comparison.resample(labels, second, groups, NAMES, 30)
-  with pytest.raises(UserError, match='with 20 resamples, the other on 120 of .* with 30'):
+  with pytest.raises(UserError, match=r'with 20 resamples, the other on 120 of .* with 30'):
     comparison.paired_differences(one, other, METRICS)
   with pytest.raises(UserError, match='one group id an image'):
     comparison.resample(labels, first, groups[1:], NAMES, 20)

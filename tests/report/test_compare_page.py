@@ -1,0 +1,116 @@
+"""The page of a comparison says what compare.json says, in one file."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lesionjax.comparing import compare
+from lesionjax.report import compare_page
+from tests.report import fake_comparison as fake
+from tests.report.html_page import Page
+
+SKILLS = {'row1': 1.0, 'row2': 1.05, 'row10': 0.0}
+
+
+@pytest.fixture(scope='module')
+def compared(tmp_path_factory):
+  folder = fake.write_classifiers(tmp_path_factory.mktemp('page') / 'runs', SKILLS)
+  fake.change(
+    folder / 'row2' / 'metrics.json', lambda metrics: metrics['test'].update(lesion_missing=12)
+  )
+  fake.change(
+    folder / 'row2' / 'config.json', lambda config: config['data'].update(lesion='mask_crop')
+  )
+  table = compare(str(folder))
+  return folder, json.loads((folder / 'compare.json').read_text()), table
+
+
+@pytest.fixture(scope='module')
+def page(compared):
+  return Page((compared[0] / 'compare.html').read_text())
+
+
+def test_every_number_is_on_the_page(compared, page):
+  _, found, table = compared
+  for run in found['runs']:
+    for name in (
+      'balanced_accuracy', 'macro_auc', 'accuracy', 'recall/other', 'recall/mel', 'precision/mel',
+      'f1/mel',
+    ):  # fmt: skip
+      entry = run['metrics'][name]
+      assert f'{entry["value"]:.3f} {entry["low"]:.3f} to {entry["high"]:.3f}' in page.text
+  for row in found['differences']:
+    for entry in row['differences'].values():
+      told = f'{entry["value"]:+.3f} {entry["low"]:+.3f} to {entry["high"]:+.3f} {entry["verdict"]}'
+      assert told in page.text
+    assert f'{row["mcnemar"]["b"]} {row["mcnemar"]["c"]}' in page.text
+  verdicts = [row['differences']['balanced_accuracy']['verdict'] for row in found['differences']]
+  better, worse = verdicts.count('better'), verdicts.count('worse')
+  counts = f'{better} better, {worse} worse, {2 - better - worse} not shown to differ'
+  assert worse
+  assert f'Balanced accuracy against row1: {counts}' in page.text
+  lines = table.splitlines()
+  assert [line.split()[0] for line in lines[:4]] == ['run', 'row1', 'row2', 'row10']
+  assert 'worse' in lines[3]
+  assert lines[-1].endswith('compare.html')
+
+
+def test_cautions_stand_above_the_numbers(compared, page):
+  assert 'These are 4 comparisons (2 runs, 2 metrics), uncorrected' in page.text
+  assert '0.2 of them here' in page.text
+  assert 'Each run was trained once' in page.text
+  assert 'uncorrected' in compared[2]
+
+
+def test_what_runs_see_and_cost(page):
+  costs = page.text.split('What they see and what they cost')[-1]
+  assert 'row1 resnet18 64x64 whole image unknown 5 min 12 s 8.1 s 1,840 MB -' in costs
+  assert (
+    'row2 resnet18 64x64 crop of the lesion, on black unknown 5 min 12 s 8.1 s 1,840 MB 12' in costs
+  )
+
+
+def test_one_file_without_network_or_script(compared, page):
+  folder = compared[0]
+  assert all(source.startswith('data:image/') for source in page.sources)
+  assert all(link.startswith(('#', 'data:')) for link in page.links)
+  assert {link[1:] for link in page.links if link.startswith('#')} <= {*page.ids}
+  assert 'script' not in page.tags
+  assert all(page.alts)
+  assert {path.name for path in (folder / 'figures').glob('*.svg')} == {
+    'compare_balanced_accuracy.svg', 'compare_macro_auc.svg',
+  }  # fmt: skip
+
+
+def test_names_are_escaped_and_undefined_numbers_said(compared, tmp_path):
+  _, found, _ = compared
+  found = json.loads(json.dumps(found))
+  found['runs'][0]['name'] = found['reference'] = '<script>x</script>'
+  entry = found['differences'][0]['differences']['macro_auc']
+  entry |= {'value': None, 'low': None, 'high': None, 'verdict': 'no difference shown'}
+  found['runs'][1]['metrics']['macro_auc'] |= {'value': None, 'low': None, 'high': None}
+  text = compare_page.write(tmp_path, found).read_text()
+  assert '<script>' not in text
+  page = Page(text)
+  assert 'undefined' in page.text
+  assert 'row2' in compare_page.text(found)
+
+
+def test_a_single_pair_and_segmenters(tmp_path):
+  folder = fake.write_segmenters(tmp_path / 'masks', {'unet': 0.9, 'small': 0.8})
+  assert 'Dice' in compare(str(folder), 'unet')
+  page = Page((folder / 'compare.html').read_text())
+  assert 'Dice against unet: small is worse' in page.text
+  assert '(1 run, 2 metrics)' in page.text
+  assert 'Jaccard of at least 0.65 as right' in page.text
+
+
+def test_many_classes_have_no_positive_one(compared):
+  _, found, _ = compared
+  names = ['a', 'b', 'c']
+  many = {**found, 'positive': None, 'class_names': names, 'support': [1, 2, 3]}
+  text = compare_page.text(many)
+  assert 'Macro AUC' in text
+  assert 'Macro F1' in text

@@ -1,0 +1,160 @@
+"""Finished runs held against each other: the same images, whatever their order; else refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+
+from data_builders.errors import UserError
+from lesionjax.comparing import compare
+from lesionjax.report import compare_page
+from tests.report import fake_comparison as fake
+
+SKILLS = {'row1': 1.0, 'row2': 1.0, 'row10': 0.0}
+
+
+@pytest.fixture(scope='module')
+def classifiers(tmp_path_factory):
+  return fake.write_classifiers(tmp_path_factory.mktemp('classifiers'), SKILLS)
+
+
+@pytest.fixture
+def runs(classifiers, tmp_path, monkeypatch):
+  """A copy to be changed; its page is not drawn."""
+  monkeypatch.setattr(compare_page, 'write', lambda folder, found: folder / 'compare.html')
+  return shutil.copytree(classifiers, tmp_path / 'runs')
+
+
+def found_in(folder):
+  return json.loads((folder / 'compare.json').read_text())
+
+
+def test_numbers_are_those_of_the_predictions(runs):
+  compare(str(runs), 'row2')
+  found = found_in(runs)
+  assert found['reference'] == 'row2'
+  assert found['positive'] == 'mel'
+  assert [run['name'] for run in found['runs']] == ['row1', 'row2', 'row10']
+  assert [row['name'] for row in found['differences']] == ['row1', 'row10']
+  arrays = {name: fake.read(runs / name) for name in SKILLS}
+  labels = arrays['row1']['label']
+  assert found['images'] == len(labels)
+  assert found['support'] == np.bincount(labels).tolist()
+
+  def measured(name):
+    p = arrays[name]['probabilities']
+    return balanced_accuracy_score(labels, p.argmax(1)), roc_auc_score(labels, p[:, 1])
+
+  right = {name: arrays[name]['probabilities'].argmax(1) == labels for name in SKILLS}
+  for row in found['differences']:
+    values = [row['differences'][name]['value'] for name in found['compared']]
+    expected = np.subtract(measured(row['name']), measured('row2'))
+    assert values == pytest.approx(expected.tolist(), abs=1e-6)
+    assert row['mcnemar']['b'] == (right[row['name']] & ~right['row2']).sum()
+    assert row['mcnemar']['c'] == (~right[row['name']] & right['row2']).sum()
+  verdicts = [row['differences']['macro_auc']['verdict'] for row in found['differences']]
+  assert verdicts == ['no difference shown', 'worse']
+
+
+def test_the_order_of_the_images_does_not_matter(runs):
+  compare(str(runs))
+  before = found_in(runs)
+  order = np.random.default_rng(0).permutation(before['images'])
+
+  def shuffle(arrays):
+    for key, values in arrays.items():
+      if key != 'class_names':
+        arrays[key] = values[order]
+
+  fake.rewrite(runs / 'row2', shuffle)
+  compare(str(runs))
+  assert found_in(runs)['differences'] == before['differences']
+
+
+def test_unfinished_runs_are_left_out_and_other_directories_ignored(runs):
+  shutil.copytree(runs / 'row1', runs / 'row3')
+  (runs / 'row3' / 'report.html').unlink()
+  (runs / 'masks').mkdir()
+  assert 'left out: row3.' in compare(str(runs))
+  assert found_in(runs)['left_out'] == ['row3']
+  assert 'row3' not in [run['name'] for run in found_in(runs)['runs']]
+
+
+def test_images_without_a_lesion_are_passed_on(runs):
+  def edit(metrics):
+    metrics['test']['lesion_missing'] = {'value': 7, 'n': 90}
+
+  fake.change(runs / 'row1' / 'metrics.json', edit)
+  fake.change(runs / 'row2' / 'metrics.json', lambda m: m['test'].update(lesion_missing=5))
+  compare(str(runs))
+  assert [run['lesion_missing'] for run in found_in(runs)['runs']] == [7, 5, None]
+  assert 'lesion_missing' not in found_in(runs)['runs'][0]['metrics']
+
+
+@pytest.mark.parametrize(
+  ('edit', 'sentence'),
+  [
+    (
+      lambda a: a['image_id'].put(0, 'test_new'),
+      'row1 and row2 were scored on other images: 90 and 90, of which 89 are the same',
+    ),
+    (
+      lambda a: a['label'].put(3, 1 - a['label'][3]),
+      'row1 and row2 were told another label for 1 of 90 test images, such as test_0000003',
+    ),
+    (
+      lambda a: a['group_id'].put(3, 'elsewhere'),
+      'were told another lesion or patient for 1 of 90',
+    ),
+    (
+      lambda a: a.update(class_names=np.array(['benign', 'malignant'])),
+      r'know other classes \(other, mel; benign, malignant\)',
+    ),
+  ],
+)
+def test_runs_on_other_images_are_refused(edit, sentence, runs):
+  fake.rewrite(runs / 'row2', edit)
+  with pytest.raises(UserError, match=sentence):
+    compare(str(runs))
+  assert not (runs / 'compare.json').exists()
+
+
+def test_mistakes_are_told(runs, tmp_path):
+  with pytest.raises(UserError, match='--reference=row4 is not one of the runs row1, row2, row10'):
+    compare(str(runs), 'row4')
+  for name in ('row2', 'row10'):
+    (runs / name / 'metrics.json').unlink()
+  with pytest.raises(UserError, match=r'holds 1 finished runs \(row1\)'):
+    compare(str(runs))
+  with pytest.raises(UserError, match=r'holds 0 finished runs \(none\)'):
+    compare(str(tmp_path / 'nowhere'))
+
+
+def test_a_run_without_predictions_is_named(runs):
+  (runs / 'row2' / 'predictions_test.npz').unlink()
+  with pytest.raises(UserError, match="row2 has no predictions of its test split 'test'"):
+    compare(str(runs))
+
+
+def test_segmenters_are_compared_by_dice_and_jaccard(runs, tmp_path):
+  folder = fake.write_segmenters(tmp_path / 'masks', {'unet': 0.9, 'worse': 0.8})
+  compare(str(folder))
+  found = found_in(folder)
+  (row,) = found['differences']
+  one, other = (
+    dict(zip(a['metric_names'].tolist(), a['network'].T, strict=True))
+    for a in (fake.read(folder / name) for name in ('unet', 'worse'))
+  )
+  assert found['compared'] == ['dice', 'threshold_jaccard']
+  for name in found['compared']:
+    entry = row['differences'][name]
+    assert entry['value'] == pytest.approx((other[name] - one[name]).mean())
+    assert entry['verdict'] == 'worse'
+  assert row['mcnemar']['c'] == ((other['failure'] == 1) & (one['failure'] == 0)).sum() > 0
+  shutil.copytree(runs / 'row1', folder / 'classifier')
+  with pytest.raises(UserError, match='one finds lesions and the other names classes'):
+    compare(str(folder))
