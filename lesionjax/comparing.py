@@ -184,8 +184,7 @@ def _describe(held: Scored) -> dict[str, Any]:
 def _row(scored: Scored) -> dict[str, Any]:
   """What one run reached and what it cost; a number that is not known is None."""
   run, metrics = scored.run, dict(scored.run.metrics[scored.split])
-  missing = metrics.pop('lesion_missing', None)
-  missing = missing.get('value') if isinstance(missing, dict) else missing
+  share = metrics.pop('lesion_missing', None)
   wall, peak = run.environment.get('wall_s') or {}, run.environment.get('peak_memory_mb')
   width = run.option('data.size_px')
   return {
@@ -195,7 +194,7 @@ def _row(scored: Scored) -> dict[str, Any]:
     'height_px': run.option('data.height_px') or width,
     'protocol': run.option('protocol'),
     'lesion': run.option('data.lesion', 'none'),
-    'lesion_missing': missing,
+    'lesion_missing': round(share['value'] * share['n']) if share else None,
     'parameters': _parameters(run, len(scored.class_names)),
     'train_wall_s': number(wall.get('train')),
     'evaluate_wall_s': number(wall.get('evaluate')),

@@ -85,13 +85,10 @@ def test_unfinished_runs_are_left_out_and_other_directories_ignored(runs):
 
 
 def test_images_without_a_lesion_are_passed_on(runs):
-  def edit(metrics):
-    metrics['test']['lesion_missing'] = {'value': 7, 'n': 90}
-
-  fake.change(runs / 'row1' / 'metrics.json', edit)
-  fake.change(runs / 'row2' / 'metrics.json', lambda m: m['test'].update(lesion_missing=5))
+  share = {'value': 7 / 90, 'low': 0.03, 'high': 0.15, 'n': 90}
+  fake.change(runs / 'row1' / 'metrics.json', lambda m: m['test'].update(lesion_missing=share))
   compare(str(runs))
-  assert [run['lesion_missing'] for run in found_in(runs)['runs']] == [7, 5, None]
+  assert [run['lesion_missing'] for run in found_in(runs)['runs']] == [7, None, None]
   assert 'lesion_missing' not in found_in(runs)['runs'][0]['metrics']
 
 

@@ -6,6 +6,7 @@ from configs import arguments, ham_adasyn, isic2019_balance
 from data_builders.errors import UserError
 
 ALLOWED = {'protocol': ('rigorous', 'published'), 'size': 96, 'rate': 0.5, 'wide': (False, True)}
+BETWEEN = {'row': arguments.Between(4, 1, 13), 'margin': arguments.Between(0.0, 0, 2)}
 
 
 def test_defaults_and_types():
@@ -33,6 +34,14 @@ def test_defaults_and_types():
 def test_mistakes_are_told(argument, sentence):
   with pytest.raises(UserError, match=sentence):
     arguments.parse('r', argument, ALLOWED)
+
+
+def test_numbers_between_two_others():
+  assert arguments.parse('r', '', BETWEEN) == {'row': 4, 'margin': 0.0}
+  assert arguments.parse('r', 'row=13,margin=0', BETWEEN) == {'row': 13, 'margin': 0.0}
+  for wrong in ('row=0', 'row=14', 'row=2.5', 'row=', 'margin=2.1', 'margin=nan'):
+    with pytest.raises(UserError, match=r'must be of type (int, from 1 to 13|float, from 0 to 2)'):
+      arguments.parse('r', wrong, BETWEEN)
 
 
 def test_names_say_split_and_cleaning():

@@ -11,12 +11,14 @@ from configs import (
   ham_resnet18_head,
   isic2019_balance,
   isic2019_scratch,
+  lesion_masks,
   quickstart,
+  two_stage_melanoma,
 )
 from data_builders.configs import parse
 from data_builders.errors import UserError
 from lesionjax import config as config_lib
-from lesionjax.assembly import make_classifier, make_model
+from lesionjax.assembly import make_model, make_task
 from lesionjax.phases import phases_of, trainable_paths
 from lesionjax.training.loop import Plan
 from lesionjax.training.progress import Rules
@@ -25,7 +27,7 @@ RECIPES = {
   module.__name__.rpartition('.')[2]: module
   for module in (
     ham_adasyn, ham_binary, ham_resnet, ham_resnet18_head, isic2019_balance, isic2019_scratch,
-    quickstart,
+    lesion_masks, quickstart, two_stage_melanoma,
   )
 }  # fmt: skip
 RUNS = [
@@ -41,6 +43,8 @@ RUNS = [
   ('isic2019_balance', ''),
   ('isic2019_balance', 'arm=direct,weights=random,cleaning=none,data=ham10000'),
   ('isic2019_scratch', 'protocol=published,size=128,model=efficientnet_b0'),
+  ('lesion_masks', ''),
+  ('lesion_masks', 'model=bcdunet,data=ham10000,size=64'),
 ]
 
 
@@ -64,7 +68,7 @@ def test_a_recipe_is_a_complete_configuration(recipe, argument):
   model = make_model(config, 2)
   plan = Plan(2, 4, 8, 1, 0, Rules(config.select.metric), ('benign', 'malignant'))
   for phase in phases_of(config):
-    make_classifier(phase, 2, plan, trainable_paths(phase, model))
+    make_task(phase, 2, plan, trainable_paths(phase, model))
 
 
 def test_two_phases_as_in_the_text():
@@ -106,7 +110,7 @@ def test_bce_is_for_two_classes():
   config = ham_binary.get_config('loss=bce,weights=random')
   plan = Plan(2, 4, 8, 1, 0, Rules('loss'), ('a', 'b', 'c'))
   with pytest.raises(UserError, match='takes two classes, not 3'):
-    make_classifier(phases_of(config)[0], 3, plan)
+    make_task(phases_of(config)[0], 3, plan)
 
 
 @pytest.mark.parametrize(

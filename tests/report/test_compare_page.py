@@ -17,9 +17,8 @@ SKILLS = {'row1': 1.0, 'row2': 1.05, 'row10': 0.0}
 @pytest.fixture(scope='module')
 def compared(tmp_path_factory):
   folder = fake.write_classifiers(tmp_path_factory.mktemp('page') / 'runs', SKILLS)
-  fake.change(
-    folder / 'row2' / 'metrics.json', lambda metrics: metrics['test'].update(lesion_missing=12)
-  )
+  share = {'value': 12 / 90, 'low': 0.08, 'high': 0.22, 'n': 90}
+  fake.change(folder / 'row2' / 'metrics.json', lambda m: m['test'].update(lesion_missing=share))
   fake.change(
     folder / 'row2' / 'config.json', lambda config: config['data'].update(lesion='mask_crop')
   )
