@@ -45,11 +45,11 @@ class Recipe:
     path, _, argument = config_flags.get_config_filename(flag).partition(':')
     return cls(path, argument, config_flags.get_override_values(flag))
 
-  def runs(self) -> dict[str, tuple[str, ConfigDict]]:
-    """Returns name -> (argument, complete configuration) of every run, in order.
+  def runs(self) -> dict[str, str]:
+    """Returns name -> argument of every run that the recipe lists, in order.
 
     Raises:
-      UserError: the recipe lists no runs, or one of them is not allowed.
+      UserError: it lists none.
     """
     module = _load(self.path)
     if not hasattr(module, 'get_sweep'):
@@ -57,18 +57,18 @@ class Recipe:
         f'{self.path} lists no runs: --mode=sweep takes a recipe with a function get_sweep, such as'
         ' configs/two_stage_melanoma.py.'
       )
-    found = {}
-    for name, argument in module.get_sweep(self.argument).items():
-      try:
-        found[name] = (argument, self._configure(module, argument))
-      except UserError as error:
-        raise UserError(f'The run {name} of the sweep: {error}') from error
+    found = module.get_sweep(self.argument)
     if not found:
       raise UserError(f'get_sweep of {self.path} lists no run; it must name at least one.')
-    return found
+    return dict(found)
 
-  def _configure(self, module: ModuleType, argument: str) -> ConfigDict:
-    config = module.get_config(argument)
+  def configure(self, argument: str) -> ConfigDict:
+    """Returns the complete configuration of one run.
+
+    Raises:
+      UserError: argument or overrides are not allowed.
+    """
+    config = _load(self.path).get_config(argument)
     try:
       config.update_from_flattened_dict(dict(self.overrides))
     except (KeyError, AttributeError, TypeError) as error:
@@ -115,7 +115,11 @@ def sweep(
   chosen = names if index is None else [names[index]]
   places = {name: run_directory.locate(workdir) / name for name in chosen}
   for name in chosen:  # before hours are spent
-    run_directory.check(places[name], runs[name][1])
+    try:
+      config = recipe.configure(runs[name])
+    except UserError as error:
+      raise UserError(f'The run {name} of the sweep: {error}') from error
+    run_directory.check(places[name], config)
   extra = [f'--{name}' for name, given in options.items() if given]
   for name in chosen:
     print(f'Run {names.index(name) + 1} of {len(names)}, {name}: ', end='', flush=True)
@@ -123,7 +127,7 @@ def sweep(
       print('finished before.', flush=True)
       continue
     print(places[name], flush=True)
-    command = [*(program or (sys.executable, sys.argv[0])), *recipe.flags(runs[name][0])]
+    command = [*(program or (sys.executable, sys.argv[0])), *recipe.flags(runs[name])]
     status = _call([*command, f'--workdir={places[name]}', *extra])
     if status:
       how = f'was killed by signal {-status}' if status < 0 else 'ended with the message above'

@@ -116,8 +116,8 @@ def test_what_a_flag_holds_reaches_the_runs(recipe):
   values(argv)
   given = Recipe.of_flag(values['config'])
   assert (given.path, given.argument) == (recipe.path, '0.5')
-  argument, config = given.runs()['0.5']
-  assert argument == '0.5'
+  assert given.runs()['0.5'] == '0.5'
+  config = given.configure('0.5')
   assert config.optimiser.learning_rate == 0.5
   assert (config.train.epochs, config.augment.scale, config.data.name) == (
     7,
@@ -129,7 +129,7 @@ def test_what_a_flag_holds_reaches_the_runs(recipe):
   argv = ['main.py', *given.flags('0.01')]
   parsed = config_flags.DEFINE_config_file('config', flag_values=again, sys_argv=argv)
   again(argv)
-  assert parsed.value.to_dict() == given.runs()['middle'][1].to_dict()
+  assert parsed.value.to_dict() == given.configure('0.01').to_dict()
 
 
 def test_finished_runs_are_skipped_and_the_others_made(recipe, program, runs, capsys):
@@ -187,6 +187,11 @@ def test_mistakes_are_told_before_the_first_run(
   with pytest.raises(UserError, match=sentence):
     sweep(Recipe(recipe.path, argument, overrides), str(runs), program=program)
   assert not made(runs)
+
+
+def test_one_run_alone_may_take_what_others_do_not(recipe, program, runs):
+  sweep(Recipe(recipe.path, 'wrong'), str(runs), 1, program=program)
+  assert {*made(runs)} == {'middle'}
 
 
 def test_a_recipe_without_runs_is_refused(tmp_path):
@@ -255,7 +260,7 @@ def test_a_sweep_of_real_runs_is_compared(recipe, tiny_data_dir, tmp_path):
   recipe, runs = Recipe(recipe.path, overrides=overrides), tmp_path / 'runs'
   program = (sys.executable, str(ROOT / 'main.py'))
   sweep(recipe, str(runs), 2, program=program)
-  experiment.train(recipe.runs()['slow'][1], str(runs / 'slow'))  # what a sweep would make, faster
+  experiment.train(recipe.configure('0.001'), str(runs / 'slow'))  # what a sweep would make, faster
   command = json.loads((runs / 'fast' / 'environment.json').read_text())['command']
   assert f'--config={recipe.path}:0.1 ' in command
   assert f'--workdir={runs / "fast"}' in command
