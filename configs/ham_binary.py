@@ -2,6 +2,9 @@
 
 Command: python main.py --config=configs/ham_binary.py:model=resnet34,loss=bce --workdir=runs/binary
   without network: --config=configs/ham_binary.py:weights=random,size=48,epochs=8
+  on the lesion:   --config=configs/ham_binary.py:lesion=mask_crop --config.data.lesion_masks=MASKS
+    with MASKS from python main.py --mode=masks --eval_data=ham10000 --out=MASKS (by Otsu; by a
+    segmenter with --workdir=SEGMENTER), side by side with --mode=compare
   as published:    --config=configs/ham_binary.py:protocol=published
 
 Malignant are melanoma, basal cell carcinoma and AKIEC (19.5 % of the images; ours). Learning rate,
@@ -16,6 +19,7 @@ from __future__ import annotations
 from ml_collections import ConfigDict
 
 from configs import arguments, base
+from lesionjax.data.lesion import MODES
 
 
 def get_config(argument: str = '') -> ConfigDict:
@@ -24,7 +28,8 @@ def get_config(argument: str = '') -> ConfigDict:
   Args:
     argument: KEY=VALUE pairs: protocol=rigorous|published, size (px), epochs,
       model=resnet18|resnet34|resnet50, loss=cross_entropy|bce (malignant weighs as many times more
-      as it is rarer), hair=keep|remove, weights=imagenet|run|random.
+      as it is rarer), hair=keep|remove, weights=imagenet|run|random,
+      lesion=none|mask|crop|mask_crop|attention.
   """
   chosen = arguments.parse(
     'ham_binary',
@@ -37,6 +42,7 @@ def get_config(argument: str = '') -> ConfigDict:
       'loss': ('cross_entropy', 'bce'),
       'hair': ('keep', 'remove'),
       'weights': arguments.WEIGHTS,
+      'lesion': MODES,
     },
   )
   config = base.get_config()
@@ -47,6 +53,7 @@ def get_config(argument: str = '') -> ConfigDict:
   arguments.set_weights(config, chosen['weights'])
   config.data.classes = 'binary'
   config.data.size_px = chosen['size']
+  config.data.lesion = chosen['lesion']
 
   augment = config.augment
   augment.flip_horizontal = augment.flip_vertical = True

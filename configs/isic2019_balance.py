@@ -2,6 +2,7 @@
 
 Command: python main.py --config=configs/isic2019_balance.py --workdir=runs/balance
   all at once:   --config=configs/isic2019_balance.py:arm=direct
+  lesion alone:  --config=configs/isic2019_balance.py:lesion=mask --config.data.lesion_masks=MASKS
   other images:  --config=configs/isic2019_balance.py:cleaning=none   (or cleaning=hair)
   from our run:  --config=configs/isic2019_balance.py:weights=run,size=64 --config.init_from=RUN
   no network:    --config=configs/isic2019_balance.py:arm=direct,weights=random,size=64,epochs=8
@@ -20,6 +21,7 @@ from ml_collections import ConfigDict
 
 from configs import arguments, base
 from data_builders.errors import UserError
+from lesionjax.data.lesion import MODES
 
 CLEANING = ('hair-clahe', 'hair', 'none')
 
@@ -30,7 +32,8 @@ def get_config(argument: str = '') -> ConfigDict:
   Args:
     argument: KEY=VALUE pairs: protocol=rigorous|published, size (px), epochs (of both phases),
       arm=two_phase|direct, cleaning=hair-clahe|hair|none, data=isic2019|ham10000,
-      weights=imagenet|run|random.
+      weights=imagenet|run|random, lesion=none|mask|crop|mask_crop|attention (of which the text
+      masks).
   """
   chosen = arguments.parse(
     'isic2019_balance',
@@ -43,6 +46,7 @@ def get_config(argument: str = '') -> ConfigDict:
       'cleaning': CLEANING,
       'data': ('isic2019', 'ham10000'),
       'weights': arguments.WEIGHTS,
+      'lesion': MODES,
     },
   )
   if chosen['arm'] == 'two_phase' and chosen['epochs'] < 2:
@@ -55,6 +59,7 @@ def get_config(argument: str = '') -> ConfigDict:
   arguments.set_data(config, chosen['data'], chosen['protocol'], f'stretch256{cleaning}')
   arguments.set_weights(config, chosen['weights'])
   config.data.size_px = chosen['size']
+  config.data.lesion = chosen['lesion']
 
   augment = config.augment
   augment.flip_horizontal = augment.flip_vertical = True

@@ -11,6 +11,7 @@ import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
+from data_builders.cleaning.hair import hair_mask
 from data_builders.cleaning.otsu import otsu_mask
 from lesionjax import config as config_lib
 from lesionjax import files, run_directory
@@ -24,6 +25,7 @@ Outputs = Mapping[str, np.ndarray]
 
 VALIDATION_METRICS = ('loss', 'dice', 'jaccard', 'threshold_jaccard', 'pixel_accuracy')
 _EXAMPLE_PX = 320
+_HAIR_PX = 256  # as in the pages about data
 
 
 def validation_metrics(outputs: Outputs) -> dict[str, float]:
@@ -113,6 +115,7 @@ def _score_split(
     class_names=np.array(split.class_names),
     probability=outputs['probability'],
     lesion_share=truth.mean(axis=(1, 2)),
+    hair_share=np.array(_parallel(lambda row: _hair(split, row), range(len(split)))),
     metric_names=np.array(metrics.NAMES),
     **{key: np.stack([each[m] for m in metrics.NAMES], 1) for key, each in values.items()},
   )
@@ -183,6 +186,11 @@ class _Probabilities:
 
   def __getitem__(self, row: int) -> np.ndarray:
     return self._bytes[row].astype(np.float32) / np.float32(255)
+
+
+def _hair(split: Split, row: int) -> float:
+  """Share of an image's pixels that look like hair."""
+  return float((hair_mask(split.decode(row, _HAIR_PX)[..., :3]) > 0).mean())
 
 
 def _otsu(config: ConfigDict, split: Split, row: int) -> np.ndarray:

@@ -20,6 +20,7 @@ class MaskPredictions:
   labels: np.ndarray  # int [N]
   class_names: tuple[str, ...]
   lesion_share: np.ndarray  # float [N], of the image, 0..1
+  hair_share: np.ndarray  # float [N], of the pixels, 0..1
   network: dict[str, np.ndarray]  # metric -> float [N]
   otsu: dict[str, np.ndarray]
 
@@ -57,6 +58,7 @@ def _to_predictions(arrays: Any) -> MaskPredictions:
     labels=arrays['label'].astype(np.int64),
     class_names=tuple(arrays['class_names'].tolist()),
     lesion_share=arrays['lesion_share'],
+    hair_share=arrays['hair_share'],
     network=dict(zip(names, arrays['network'].T, strict=True)),
     otsu=dict(zip(names, arrays['otsu'].T, strict=True)),
   )

@@ -216,15 +216,24 @@ def _spread_plots(predictions: MaskPredictions) -> list[Plot]:
       (name, predictions.labels == index) for index, name in enumerate(predictions.class_names)
     ]
     found.append(_boxes('dice_by_class', 'Dice by class', 'class', parts, predictions))
-  cuts = np.quantile(predictions.lesion_share, [0, 0.25, 0.5, 0.75, 1])
-  parts = []
-  for low, high, last in zip(cuts[:-1], cuts[1:], (False, False, False, True), strict=True):
-    share = predictions.lesion_share
-    inside = (share >= low) & ((share <= high) if last else (share < high))
-    parts.append((f'{100 * low:.0f} to {100 * high:.0f} %', inside))
-  title, label = 'Dice by size of the lesion', 'share of the image (quarters)'
-  found.append(_boxes('dice_by_size', title, label, parts, predictions))
+  for name, title, label, shares, form in (
+    ('size', 'size of the lesion', 'lesion, share of the image', predictions.lesion_share, '.0f'),
+    ('hair', 'hair', 'pixels that look like hair', predictions.hair_share, '.2g'),
+  ):
+    parts = _quarters(shares, form)
+    found.append(
+      _boxes(f'dice_by_{name}', f'Dice by {title}', f'{label} (quarters)', parts, predictions)
+    )
   return found
+
+
+def _quarters(shares: np.ndarray, form: str) -> list[tuple[str, np.ndarray]]:
+  """Four parts of equally many images, from the smallest share to the largest."""
+  cuts = np.quantile(shares, [0, 0.25, 0.5, 0.75, 1])
+  quarter = np.searchsorted(cuts[1:-1], shares, side='right')
+  return [
+    (f'{100 * cuts[at]:{form}} to {100 * cuts[at + 1]:{form}} %', quarter == at) for at in range(4)
+  ]
 
 
 def _histogram(predictions: MaskPredictions) -> Plot:
