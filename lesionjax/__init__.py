@@ -17,7 +17,7 @@ __all__ = ['load']
 _TRAINING_SIDE = (
   'assembly', 'config', 'data.augment', 'data.colour', 'data.noise', 'data.render', 'data.stream',
   'data.warp', 'dry_run', 'evaluating', 'experiment', 'inference', 'mask_scoring', 'mask_writing',
-  'models', 'predictor', 'processes', 'run_directory', 'scoring', 'training',
+  'models', 'modes', 'predictor', 'processes', 'run_directory', 'scoring', 'training',
 )  # fmt: skip
 
 

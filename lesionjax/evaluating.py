@@ -23,6 +23,8 @@ from lesionjax import (
 )
 from lesionjax import config as config_lib
 from lesionjax.data.datasets import preprocessing_of
+from lesionjax.data.lesion import Lesion
+from lesionjax.data.masks import open_folder
 from lesionjax.data.records import Split
 from lesionjax.report.page import write_report
 from lesionjax.training.mesh import check_batch, make_mesh
@@ -34,6 +36,9 @@ def evaluate(
   data_dir: str = '',
   eval_split: str = '',
   train_wall_s: float | None = None,
+  *,
+  lesion: str = '',
+  lesion_masks: str = '',
 ) -> str:
   """Evaluates the best checkpoint of a run and writes the report.
 
@@ -45,6 +50,9 @@ def evaluate(
     eval_split: the split of `eval_data`, such as 'official_test'; '' is the test split. Images of
       no class are counted and left out.
     train_wall_s: seconds spent training; None keeps what the run recorded.
+    lesion: a mode of `lesionjax.data.lesion`, where another than the run's is wanted; results go to
+      `workdir/external/`.
+    lesion_masks: a folder of masks, where others than the run's are wanted; likewise.
 
   Returns:
     The path of report.html; '' in all processes but the first.
@@ -60,10 +68,14 @@ def evaluate(
   class_names = run_directory.class_names(run_dir)
   out_dir, names = run_dir, [config.data.validation_split, config.data.test_split]
   if eval_data:
-    place = '_'.join(filter(None, (eval_data.replace('/', '_'), eval_split)))
-    out_dir, names = run_dir / 'external' / place, [eval_split or config.data.test_split]
-  if eval_data:
+    names = [eval_split or config.data.test_split]
     _check_preprocessing(config, eval_data)
+  if eval_data or lesion or lesion_masks:
+    masks = epath.Path(lesion_masks).name if lesion_masks else ''
+    view = ['lesion', lesion, masks] if lesion or masks else []
+    parts = [eval_data.replace('/', '_') or 'own', eval_split, *view]
+    out_dir = run_dir / 'external' / '_'.join(filter(None, parts))
+  _look_otherwise(config, run_dir, eval_data, lesion, lesion_masks)
   data = assembly.describe_data(config, eval_data)
   if not eval_data:
     run_directory.refuse_other_data(run_dir, data)
@@ -78,7 +90,7 @@ def evaluate(
     processes.wait_for_all('report')  # which the first writes
     return ''
   metrics = _measure(config, run_dir, out_dir, splits, outputs, class_names)
-  if eval_data:
+  if out_dir != run_dir:
     files.write_json(out_dir / 'config.json', config_lib.to_dict(config))
     files.write_json(out_dir / 'data.json', data)
   files.write_json(out_dir / 'metrics.json', metrics)
@@ -89,6 +101,30 @@ def evaluate(
   report = str(write_report(out_dir))
   processes.wait_for_all('report')
   return report
+
+
+def _look_otherwise(
+  config: ConfigDict, run_dir: epath.Path, eval_data: str, lesion: str, lesion_masks: str
+) -> None:
+  """Changes what is seen of an image as far as it was told; refuses what was not.
+
+  Raises:
+    UserError: the run looks at lesions, and nothing says where they are in the other data set.
+  """
+  data = config.data
+  if (lesion or lesion_masks) and config.task != 'classify':
+    raise UserError('--lesion and --lesion_masks say what a classifier sees; this is a segmenter.')
+  told = bool(lesion or lesion_masks)
+  data.lesion, data.lesion_masks = lesion or data.lesion, lesion_masks or data.lesion_masks
+  view = Lesion(data.lesion, data.lesion_masks, data.lesion_margin)  # refuses what is no mode
+  if eval_data and view.looks and not told and data.lesion_masks != 'true':
+    raise UserError(
+      f'{run_dir} was trained with config.data.lesion={view.mode!r} and masks of its own data: give'
+      f' --lesion_masks=FOLDER with masks of {eval_data} (see --mode=masks), or say with'
+      ' --lesion=none that whole images are meant.'
+    )
+  if view.looks and data.lesion_masks != 'true':
+    open_folder(data.lesion_masks)
 
 
 def _measure(

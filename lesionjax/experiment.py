@@ -1,9 +1,8 @@
-"""The modes of main.py: each composes the rooms of the house."""
+"""Training a run, and writing masks with one: each composes the rooms of the house."""
 
 from __future__ import annotations
 
 import contextlib
-from typing import Any
 
 import jax
 from etils import epath
@@ -11,20 +10,14 @@ from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
 from lesionjax import (
-  allocator,
   assembly,
-  comparing,
-  compilation,
   files,
   mask_writing,
-  processes,
   run_directory,
   starting,
-  sweeping,
   two_stage,
 )
 from lesionjax.data import masks as masks_lib
-from lesionjax.dry_run import describe
 from lesionjax.evaluating import evaluate
 from lesionjax.phase_inputs import Inputs, start_phase
 from lesionjax.pieces import Pieces
@@ -32,7 +25,6 @@ from lesionjax.training.checkpoints import Checkpoints
 from lesionjax.training.loop import init_state
 from lesionjax.training.loop import train as run_loop
 from lesionjax.training.progress import Progress, next_phase
-from lesionjax.training.stopping import Interrupted, interrupted_by_sigterm
 from lesionjax.training.writer import Writer
 
 
@@ -168,114 +160,3 @@ def masks(workdir: str, data: str, out: str, data_dir: str = '', cross_fit: int 
       train(mask_writing.fold_config(config, part), place)
       fold_runs.append((place, part))
   return mask_writing.write(out, data, data_dir, workdir, fold_runs)
-
-
-def run(
-  mode: str,
-  config: ConfigDict | None,
-  workdir: str | None,
-  *,
-  eval_data: str = '',
-  data_dir: str = '',
-  eval_split: str = '',
-  out: str = '',
-  cross_fit: int = 0,
-  recipe: Any = None,
-  sweep_index: int | None = None,
-  reference: str = '',
-  dry_run: bool = False,
-  profile: bool = False,
-  distributed: bool = False,
-) -> None:
-  """Runs a mode of main.py and prints where its report lies.
-
-  Args:
-    mode: 'train', 'evaluate', 'masks', 'sweep' or 'compare'.
-    config: the recipe; only for 'train' and 'sweep', the others read the run's own.
-    workdir: the run's directory; of a sweep and a comparison that of all runs.
-    eval_data: see `evaluate`.
-    data_dir: see `evaluate`.
-    eval_split: see `evaluate`.
-    out: see `masks`.
-    cross_fit: see `masks`.
-    recipe: for 'sweep', the flag that holds `config`.
-    sweep_index: see `sweeping.sweep`.
-    reference: see `comparing.compare`.
-    dry_run: whether to describe the run only.
-    profile: see `train`.
-    distributed: whether this is one of several processes.
-
-  Raises:
-    UserError: on flags that do not go together, and as `train` and `evaluate` do.
-  """
-  _check_flags(mode, config, workdir, eval_data, data_dir, eval_split, out, dry_run, profile)
-  if (sweep_index is not None and mode != 'sweep') or (reference and mode != 'compare'):
-    raise UserError('--sweep_index goes with --mode=sweep, --reference with --mode=compare.')
-  if mode == 'compare':
-    print(comparing.compare(workdir or '', reference))
-    return
-  if mode == 'sweep':
-    options = {'dry_run': dry_run, 'profile': profile, 'distributed': distributed}
-    try:
-      sweeping.sweep(sweeping.Recipe.of_flag(recipe), workdir or '', sweep_index, options)
-    except Interrupted as stop:
-      print(stop)
-    return
-  allocator.keep_freed_memory()
-  compilation.keep_compiled()
-  if distributed:
-    processes.start()
-  if config is not None and dry_run:
-    print(describe(config))
-    return
-  try:
-    with interrupted_by_sigterm():
-      if mode == 'masks':
-        report = masks(workdir or '', eval_data, out, data_dir, cross_fit)
-      elif config is None:
-        report = evaluate(workdir or '', eval_data, data_dir, eval_split)
-      else:
-        report = train(config, workdir or '', profile)
-  except Interrupted as stop:
-    print(stop)
-    return
-  if report:
-    print(f'{"Index" if mode == "masks" else "Report"}: {report}')
-
-
-def _check_flags(
-  mode: str,
-  config: ConfigDict | None,
-  workdir: str | None,
-  eval_data: str,
-  data_dir: str,
-  eval_split: str,
-  out: str,
-  dry_run: bool,
-  profile: bool,
-) -> None:
-  """Refuses flags that do not go together."""
-  trains = mode in ('train', 'sweep')
-  if not trains and (config is not None or dry_run or profile):
-    raise UserError(
-      f'--mode={mode} takes --workdir, --eval_data, --eval_split, --data_dir, --out, --reference:'
-      ' it reads the config of the run.'
-    )
-  if trains and config is None:
-    raise UserError('--config is missing: give a recipe such as --config=configs/quickstart.py.')
-  if mode not in ('evaluate', 'masks') and (eval_data or data_dir):
-    raise UserError(
-      f'--eval_data={eval_data} and --data_dir={data_dir} go with --mode=evaluate: train first; a '
-      'run is told its data by --config.data.data_dir.'
-    )
-  if eval_split and not eval_data:
-    raise UserError(f'--eval_split={eval_split} is a split of --eval_data: give that, too.')
-  if mode == 'masks' and not (eval_data and out):
-    raise UserError(
-      '--mode=masks needs --eval_data=NAME, whose images get masks, and --out=FOLDER; --workdir=RUN'
-      " names the segmenter, without it Otsu's threshold is taken."
-    )
-  if mode != 'masks' and out:
-    raise UserError(f'--out={out} goes with --mode=masks.')
-  if mode != 'masks' and workdir is None and not (dry_run and mode == 'train'):
-    raise UserError('--workdir is missing: give the directory of the run, as --workdir=runs/one.')

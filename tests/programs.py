@@ -25,7 +25,7 @@ PARTS = ('weights', 'rest')
 # with: starting over instead of resuming would leave the same files.
 RUNNER = """
 import json, os, sys
-from lesionjax import config, experiment, processes
+from lesionjax import config, modes, processes
 from lesionjax.training import writer
 
 values, workdir, kind, step, number = sys.argv[1:]
@@ -45,7 +45,7 @@ if 'JAX_NUM_PROCESSES' in os.environ:
   processes.start()
 with open(values) as file:
   settings = config.from_dict(json.load(file))
-experiment.run('train', settings, workdir)
+modes.run('train', settings, workdir)
 """
 
 

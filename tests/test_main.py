@@ -9,7 +9,7 @@ import pytest
 
 from configs import ham_resnet, quickstart
 from data_builders.errors import UserError
-from lesionjax import experiment
+from lesionjax import modes
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -59,30 +59,30 @@ def test_bad_values_are_told_before_anything_is_written(key, value, message, tin
   tiny_config.num_devices = 0
   tiny_config.update_from_flattened_dict({key: value})
   with pytest.raises(UserError, match=re.escape(message)):
-    experiment.run('train', tiny_config, str(tmp_path / 'run'))
+    modes.run('train', tiny_config, str(tmp_path / 'run'))
   assert not (tmp_path / 'run').exists()
 
 
 def test_flags_that_do_not_go_together(tiny_config, tmp_path):
-  with pytest.raises(UserError, match='--mode=evaluate takes --workdir'):
-    experiment.run('evaluate', tiny_config, str(tmp_path))
-  with pytest.raises(UserError, match='train first'):
-    experiment.run('train', tiny_config, str(tmp_path), eval_data='ham10000')
+  with pytest.raises(UserError, match='--mode=evaluate reads the config of the run'):
+    modes.run('evaluate', tiny_config, str(tmp_path))
+  with pytest.raises(UserError, match='--eval_data=ham10000 goes with --mode=evaluate'):
+    modes.run('train', tiny_config, str(tmp_path), eval_data='ham10000')
   with pytest.raises(UserError, match='--workdir is missing'):
-    experiment.run('train', tiny_config, None)
+    modes.run('train', tiny_config, None)
   with pytest.raises(UserError, match=r'it has no config\.json'):
-    experiment.run('evaluate', None, str(tmp_path))
+    modes.run('evaluate', None, str(tmp_path))
 
 
 def test_a_directory_that_is_no_run_is_refused(tiny_config, tmp_path):
   (tmp_path / 'thesis.tex').write_text('precious')
   with pytest.raises(UserError, match='is not empty and holds no config'):
-    experiment.run('train', tiny_config, str(tmp_path))
+    modes.run('train', tiny_config, str(tmp_path))
   assert [path.name for path in tmp_path.iterdir()] == ['thesis.tex']
 
 
 def test_dry_run_describes_and_writes_nothing(tiny_config, tmp_path, capsys):
-  experiment.run('train', tiny_config, str(tmp_path / 'run'), dry_run=True)
+  modes.run('train', tiny_config, str(tmp_path / 'run'), dry_run=True)
   out = capsys.readouterr().out
   # block1_conv1 3x3x3x8, block1_conv2 3x3x8x8, block2: twice 3x3x8x8, 4 norms of 2x8, dense, head
   total = 216 + 3 * 576 + 4 * 16 + (4 * 4 * 8 * 16 + 16) + (16 * 8 + 8)

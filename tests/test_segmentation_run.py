@@ -241,3 +241,25 @@ def test_post_processing_is_read_as_it_was_written(segmenter):
   found = mask_scoring.read_postprocess(path)
   assert isinstance(found, Postprocess)
   assert json.loads((path / 'postprocess.json').read_text()) == found.to_dict()
+
+
+def test_another_view_of_the_images_must_be_told(tiny_config, tmp_path, tiny_data_dir):
+  ours, theirs = tmp_path / 'ours', tmp_path / 'theirs'
+  for folder in (ours, theirs):
+    experiment.masks('', TINY, str(folder), str(tiny_data_dir))
+  run = tmp_path / 'run'
+  experiment.train(_classifier(tiny_config, str(ours)), str(run))
+  with pytest.raises(UserError, match=r'give --lesion_masks=FOLDER with masks of'):
+    experiment.evaluate(str(run), TINY)
+  experiment.evaluate(str(run), lesion='none')
+  whole = run / 'external' / 'own_lesion_none'
+  assert json.loads((whole / 'config.json').read_text())['data']['lesion'] == 'none'
+  experiment.evaluate(str(run), lesion_masks=str(theirs))
+  again = run / 'external' / 'own_lesion_theirs'
+  before = json.loads((run / 'metrics.json').read_text())
+  assert json.loads((again / 'metrics.json').read_text()) == before  # the same masks
+  assert json.loads((whole / 'metrics.json').read_text()) != before
+  assert before['test']['lesion_missing']['n'] > 0
+  assert 'lesion_missing' not in json.loads((whole / 'metrics.json').read_text())['test']
+  with pytest.raises(UserError, match=r"lesion='cut' is not one of none, mask"):
+    experiment.evaluate(str(run), lesion='cut')

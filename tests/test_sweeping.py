@@ -15,7 +15,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from data_builders.errors import UserError
-from lesionjax import comparing, experiment, sweeping
+from lesionjax import comparing, experiment, modes, sweeping
 from lesionjax.sweeping import Recipe, sweep
 from lesionjax.training.stopping import Interrupted
 
@@ -237,20 +237,20 @@ def test_a_run_that_was_stopped_by_itself_ends_the_sweep(recipe, runs, tmp_path)
 
 def test_flags_that_do_not_go_together(tiny_config, tmp_path):
   place = str(tmp_path)
-  with pytest.raises(UserError, match='--sweep_index goes with --mode=sweep'):
-    experiment.run('train', tiny_config, place, sweep_index=0)
-  with pytest.raises(UserError, match='--reference with --mode=compare'):
-    experiment.run('train', tiny_config, place, reference='row1')
+  with pytest.raises(UserError, match='--sweep_index=0 goes with --mode=sweep'):
+    modes.run('train', tiny_config, place, sweep_index=0)
+  with pytest.raises(UserError, match='--reference=row1 goes with --mode=compare'):
+    modes.run('train', tiny_config, place, reference='row1')
   with pytest.raises(UserError, match='--config is missing'):
-    experiment.run('sweep', None, place)
-  with pytest.raises(UserError, match='--mode=compare takes --workdir'):
-    experiment.run('compare', tiny_config, place)
+    modes.run('sweep', None, place)
+  with pytest.raises(UserError, match='--mode=compare reads the config of the run'):
+    modes.run('compare', tiny_config, place)
   with pytest.raises(UserError, match='--eval_data=ham10000'):
-    experiment.run('compare', None, place, eval_data='ham10000')
+    modes.run('compare', None, place, eval_data='ham10000')
   with pytest.raises(UserError, match='--workdir is missing'):
-    experiment.run('compare', None, None)
+    modes.run('compare', None, None)
   with pytest.raises(UserError, match=r'holds 0 finished runs \(none\)'):
-    experiment.run('compare', None, place)
+    modes.run('compare', None, place)
 
 
 def test_a_sweep_of_real_runs_is_compared(recipe, tiny_data_dir, tmp_path):
