@@ -2,11 +2,13 @@
 #   make quickstart   install, build the synthetic data set, train, evaluate, report
 #   make test         install if needed, run the tests
 #   make help         the rest
-# Variables: PYTHON=/path/to/python3.12, ACCELERATOR=cuda12 or tpu, PYTEST_ARGS='-k loop -x'.
+# Variables: PYTHON=/path/to/python3.12, ACCELERATOR=cuda12 or tpu, WORKERS=2 (processes of tests),
+#   PYTEST_ARGS='-k loop -x'.
 
 ACCELERATOR ?= cpu
 PYTHON ?=
 PYTEST_ARGS ?=
+WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-$(ACCELERATOR)
@@ -58,7 +60,7 @@ quickstart: install  ## from a clone to runs/quickstart/report.html
 	@$(BIN)/python main.py --config=configs/quickstart.py --workdir=runs/quickstart
 
 test: install-dev  ## all tests (PYTEST_ARGS='-k loop -x')
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
 
 lint: install-dev  ## ruff: rules and format
 	@$(BIN)/ruff check .
