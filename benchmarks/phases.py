@@ -57,7 +57,7 @@ def make_step(
   names = tuple(map(str, range(num_classes)))
   plan = Plan(_STEPS, _STEPS, config.train.batch_size, 1, 0, Rules('loss'), names)
   trainable = trainable_paths(phase, assembly.make_model(config, num_classes))
-  task = assembly.make_classifier(phase, num_classes, plan, trainable)
+  task = assembly.make_task(phase, num_classes, plan, trainable)
   key = jax.random.key(0)
   holder = [jax.jit(task.init, out_shardings=mesh.replicated)(key, batch)]
   step = jax.jit(task.train_step, donate_argnums=0, out_shardings=mesh.replicated)

@@ -119,7 +119,9 @@ def common_scheme(all_names: Sequence[Sequence[str]]) -> tuple[str, ...]:
     return known[0]
   for name, classes in SCHEMES.items():
     # One class against all others is asked for by name only.
-    if name not in ('isic9', 'melanoma') and all(counterpart(name, classes) for some in known for name in some):
+    if name not in ('isic9', 'melanoma') and all(
+      counterpart(name, classes) for some in known for name in some
+    ):
       return classes
   raise UserError(
     'The data sets have no classes in common: '

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -175,7 +175,7 @@ def examples(dice: np.ndarray, count: int, groups: np.ndarray) -> np.ndarray:
   return np.array(list(dict.fromkeys(np.concatenate(parts).tolist())), np.int64)
 
 
-class _Probabilities:
+class _Probabilities(Sequence[np.ndarray]):
   """The maps of a split as float32 in [0, 1], one at a time."""
 
   def __init__(self, outputs: Outputs):
@@ -184,7 +184,7 @@ class _Probabilities:
   def __len__(self) -> int:
     return len(self._bytes)
 
-  def __getitem__(self, row: int) -> np.ndarray:
+  def __getitem__(self, row: Any) -> Any:
     return self._bytes[row].astype(np.float32) / np.float32(255)
 
 

@@ -215,7 +215,8 @@ def _write_rows(
 
 def _table(rows: list[dict[str, Any]]) -> str:
   text = io.StringIO()
-  writer = csv.DictWriter(text, masks_lib.COLUMNS, lineterminator='\n')
+  columns: tuple[str, ...] = masks_lib.COLUMNS
+  writer = csv.DictWriter(text, columns, lineterminator='\n')
   writer.writeheader()
   writer.writerows(rows)
   return text.getvalue()

@@ -15,7 +15,7 @@ from data_builders import identity
 from data_builders.errors import UserError
 
 INDEX, ABOUT = 'masks.csv', 'masks.json'
-COLUMNS = ('image_id', 'group_id', 'file', 'area_share', 'confidence', 'reject')
+COLUMNS: tuple[str, ...] = ('image_id', 'group_id', 'file', 'area_share', 'confidence', 'reject')
 
 
 @dataclasses.dataclass(frozen=True)

@@ -243,7 +243,7 @@ def _histogram(predictions: MaskPredictions) -> Plot:
     ("Otsu's threshold", predictions.otsu['dice'], '#56B4E9'),
     ('this network', predictions.network['dice'], '#E69F00'),
   ):
-    axes.hist(values, bins=bins, color=colour, alpha=0.65, label=name)
+    axes.hist(values, bins=bins.tolist(), color=colour, alpha=0.65, label=name)
   axes.set_xlabel('Dice of an image')
   axes.set_ylabel('images')
   axes.set_xlim(0, 1)
