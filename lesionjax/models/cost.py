@@ -45,8 +45,8 @@ def _operations(jaxpr: Any) -> int:
       depth = math.prod(equation.invars[0].aval.shape[axis] for axis in contracted)
       total += 2 * equation.outvars[0].aval.size * depth
     elif equation.primitive.name == 'cond':
-      # The forms of one operation for several platforms; the plain one counts its padding, too.
-      total += max(_operations(branch.jaxpr) for branch in equation.params['branches'])
+      # The forms of one operation for several platforms; the plain one comes last.
+      total += _operations(equation.params['branches'][-1].jaxpr)
     else:
       for value in equation.params.values():
         inner = getattr(value, 'jaxpr', value)  # a closed program, or an open one

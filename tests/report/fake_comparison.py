@@ -69,6 +69,7 @@ def write_segmenters(folder: pathlib.Path, dice: dict[str, float], images=60):
       label=np.zeros(images, np.int64),
       class_names=np.array(['lesion']),
       lesion_share=np.full(images, 0.3),
+      hair_share=np.linspace(0, 0.1, images),
       metric_names=np.array(MASK_METRICS),
       **dict.fromkeys(('network', 'plain', 'otsu'), stacked),
     )
