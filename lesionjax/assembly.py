@@ -216,6 +216,7 @@ def make_classifier(
   )
 
   def task_of(model: Any, prepare: Prepare) -> Task:
+    """The task of the whole network or of its head alone: all but model and input is the same."""
     return make_task(
       model,
       num_classes,

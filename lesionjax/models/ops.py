@@ -75,9 +75,11 @@ def _conv_backward(strides, pads, saved, gradient):
   patches = kernel.shape[2] >= _PATCHES_MIN_CHANNELS and kernel.shape[:2] != (1, 1)
 
   def plain(x, kernel, gradient):
+    """Both gradients as lax has them."""
     return jax.vjp(partial(lax_conv, strides=strides, pads=pads), x, kernel)[1](gradient)
 
   def mended(x, kernel, gradient):
+    """The same two gradients in the forms that a CPU computes fast for these shapes."""
     if taps:
       to_input = _taps_input_gradient(x.shape, kernel, gradient, strides, pads)
     else:
