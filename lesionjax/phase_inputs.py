@@ -105,6 +105,7 @@ class Inputs:
       }
 
     def validate(state: State) -> dict[str, float]:
+      """Metrics of the weights that a prediction would use; refuses outputs that are no numbers."""
       batches = (
         iter([stored])
         if stored

@@ -157,6 +157,7 @@ def _kernel_gradient(x, kernel_shape, gradient, stride, pads) -> jax.Array:
   ones = jnp.ones((batch, rows // high, columns // wide), padded.dtype)
 
   def row_of_taps(row):
+    """Gradient of one row of the kernel, [kw, channels]."""
     lines = lax.dynamic_slice_in_dim(padded, row, (rows - 1) * stride + 1, 1)
     taps = []
     for column in range(kw):

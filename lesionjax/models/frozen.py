@@ -28,6 +28,7 @@ def evaluating(calls: frozenset[str]) -> Iterator[None]:
   """
 
   def intercept(call: Any, args: tuple[Any, ...], kwargs: dict[str, Any], context: Any) -> Any:
+    """Calls a module as it was called, or with `train=False` where it is one of `calls`."""
     if context.method_name != '__call__' or '/'.join(context.module.path) not in calls:
       return call(*args, **kwargs)
     if isinstance(context.module, nn.Dropout):
@@ -83,6 +84,7 @@ def _calls(model: nn.Module, variables: _Variables, image: jax.Array):
   seen: list[tuple[tuple[str, ...], bool]] = []
 
   def record(call: Any, args: tuple[Any, ...], kwargs: dict[str, Any], context: Any) -> Any:
+    """Notes a module's call and makes it."""
     if context.method_name == '__call__':
       seen.append((context.module.path, isinstance(context.module, nn.Dropout)))
     return call(*args, **kwargs)

@@ -79,9 +79,11 @@ def _conv_backward(strides, pads, saved, gradient):
   narrow_input = _narrow_input_gradient(gradient.shape, kernel.shape, strides, pads)
 
   def plain(x, kernel, gradient):
+    """Both gradients as lax has them."""
     return jax.vjp(partial(lax_conv, strides=strides, pads=pads), x, kernel)[1](gradient)
 
   def mended(x, kernel, gradient):
+    """The same two gradients in the forms that a CPU computes fast for these shapes."""
     if taps:
       to_input = _taps_input_gradient(x.shape, kernel, gradient, strides, pads)
     elif narrow_input:
