@@ -62,10 +62,10 @@ def write(folder: epath.PathLike, found: Mapping[str, Any]) -> epath.Path:
       caution=_caution(found),
       plots=shown,
       reference=found['reference'],
-      compared=[_name(name, found) for name in found['compared']],
+      compared=[metric_name(name, found) for name in found['compared']],
       segments=found['task'] == 'segment',
       differences=[_difference_row(row, found) for row in found['differences']],
-      metrics=[_name(name, found) for name in _metrics(found)],
+      metrics=[metric_name(name, found) for name in metrics_of(found)],
       runs=[_run_row(row, found) for row in found['runs']],
       costs=[_cost_row(row) for row in found['runs']],
       missing=any(row['lesion_missing'] is not None for row in found['runs']),
@@ -78,10 +78,10 @@ def write(folder: epath.PathLike, found: Mapping[str, Any]) -> epath.Path:
 
 def text(found: Mapping[str, Any]) -> str:
   """The comparison as lines to print."""
-  metrics = [name for name in _metrics(found) if '/' not in name][:4]
+  metrics = [name for name in metrics_of(found) if '/' not in name][:4]
   first = found['compared'][0]
-  head = ['run', *(_name(name, found) for name in metrics)]
-  head += [f'{_name(first, found)} - {found["reference"]}', 'verdict', 'McNemar p']
+  head = ['run', *(metric_name(name, found) for name in metrics)]
+  head += [f'{metric_name(first, found)} - {found["reference"]}', 'verdict', 'McNemar p']
   pairs = {row['name']: row for row in found['differences']}
   lines = [head]
   for run in found['runs']:
@@ -90,7 +90,7 @@ def text(found: Mapping[str, Any]) -> str:
     rest = ['reference', '', '']
     if pair:
       entry = pair['differences'][first]
-      rest = [_told(entry, signed=True), entry['verdict'], _p(pair['mcnemar']['p'])]
+      rest = [_told(entry, signed=True), entry['verdict'], p_value(pair['mcnemar']['p'])]
     lines.append([run['name'], *told, *rest])
   widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
   rows = [
@@ -99,8 +99,12 @@ def text(found: Mapping[str, Any]) -> str:
   return '\n'.join([*(row.rstrip() for row in rows), *_sentences(found), _caution(found)[0]])
 
 
-def _metrics(found: Mapping[str, Any]) -> list[str]:
-  """The columns of the table of runs."""
+def metrics_of(found: Mapping[str, Any]) -> list[str]:
+  """Returns the metrics that the table of runs shows, in its order.
+
+  Args:
+    found: what compare.json holds.
+  """
   if found['task'] == 'segment':
     return list(_MASKS)
   names = ['balanced_accuracy', 'macro_auc', 'accuracy']
@@ -109,7 +113,13 @@ def _metrics(found: Mapping[str, Any]) -> list[str]:
   return names + ([f'precision/{positive}', f'f1/{positive}'] if positive else ['macro_f1'])
 
 
-def _name(metric: str, found: Mapping[str, Any]) -> str:
+def metric_name(metric: str, found: Mapping[str, Any]) -> str:
+  """Returns a metric's name for people.
+
+  Args:
+    metric: as in metrics.json.
+    found: what compare.json holds.
+  """
   kind, _, label = metric.partition('/')
   if label:
     return f'{tables.PER_CLASS[kind]}, {label}'
@@ -120,7 +130,7 @@ def _title(found: Mapping[str, Any]) -> str:
   first, others = found['compared'][0], len(found['differences'])
   verdicts = [row['differences'][first]['verdict'] for row in found['differences']]
   better, worse = verdicts.count(BETTER), verdicts.count(WORSE)
-  one = f'{_name(first, found)} against {found["reference"]}'
+  one = f'{metric_name(first, found)} against {found["reference"]}'
   if others == 1:
     words = 'not shown to differ' if verdicts[0] == UNDECIDED else verdicts[0]
     return f'{one}: {found["differences"][0]["name"]} is {words}'
@@ -161,7 +171,7 @@ def _sentences(found: Mapping[str, Any]) -> list[str]:
     ]
     rest = len(by_verdict[UNDECIDED])
     parts += [f'no difference shown for {rest}'] if rest else []
-    sentences.append(f'{_name(metric, found)} against {reference}: {"; ".join(parts)}.')
+    sentences.append(f'{metric_name(metric, found)} against {reference}: {"; ".join(parts)}.')
   if found['left_out']:
     sentences.append(f'Not finished and left out: {", ".join(found["left_out"])}.')
   return sentences
@@ -202,7 +212,7 @@ def _forest(found: Mapping[str, Any], metric: str) -> Plot:
   axes.set_yticks(range(len(rows)), [figures.shorten(row['name'], 18) for row in rows])
   axes.set_ylim(len(rows) - 0.4, -0.6)
   axes.grid(False, axis='y')
-  name = _name(metric, found)
+  name = metric_name(metric, found)
   axes.set_xlabel(f'{name}, run - {figures.shorten(found["reference"], 18)}')
   values = [_told(row['differences'][metric], signed=True) for row in rows]
   alt = f'{name}, difference to {found["reference"]} with 95 % intervals: '
@@ -225,13 +235,13 @@ def _difference_row(row: Mapping[str, Any], found: Mapping[str, Any]) -> dict[st
     ],
     'b': f'{row["mcnemar"]["b"]:,}',
     'c': f'{row["mcnemar"]["c"]:,}',
-    'p': _p(row['mcnemar']['p']),
+    'p': p_value(row['mcnemar']['p']),
   }
 
 
 def _run_row(row: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
   cells = []
-  for metric in _metrics(found):
+  for metric in metrics_of(found):
     cell = tables.cell(row['metrics'].get(metric))
     if metric == 'hd95_percent':
       cell['strip'] = None  # not a share
@@ -285,5 +295,6 @@ def _signed(value: float | None) -> str:
   return 'undefined' if value is None else f'{value:+.3f}'
 
 
-def _p(p: float) -> str:
+def p_value(p: float) -> str:
+  """Returns a p-value to three decimals."""
   return '< 0.001' if p < 0.001 else f'{p:.3f}'

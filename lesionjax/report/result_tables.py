@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from data_builders.errors import UserError
+from lesionjax.report import comparison_tables
 
 PROTOCOLS = ('published', 'rigorous')
 
@@ -22,16 +23,20 @@ Claims = Mapping[str, Any]
 Results = Sequence[Mapping[str, Any]]
 
 
-def fill(text: str, claims: Claims, results: Results, where: str) -> str:
+def fill(
+  text: str, claims: Claims, results: Results, comparisons: Mapping[str, Any], where: str
+) -> str:
   """Replaces what stands between the markers of a Markdown page.
 
   A block is `<!-- results:begin NAME -->`, anything, `<!-- results:end NAME -->`. NAME is
-  `summary` (one row for each system), `runs` (where the numbers come from) or a system of claims.
+  `summary` (one row for each system), `runs` (where the numbers come from), a system of claims, or
+  a comparison's name after 'comparison-'.
 
   Args:
     text: the page.
     claims: content of claims.json, system -> claims.
     results: content of the other JSON files, one for each run.
+    comparisons: content of what compare.json files were committed, by name.
     where: name of the page, for messages.
 
   Returns:
@@ -46,7 +51,8 @@ def fill(text: str, claims: Claims, results: Results, where: str) -> str:
       f'{where} needs its markers in pairs, "<!-- results:begin summary -->" and '
       '"<!-- results:end summary -->", each on a line of its own: the tables go between them.'
     )
-  known = ('summary', 'runs', *claims)
+  compared = {f'{comparison_tables.PREFIX}{name}': found for name, found in comparisons.items()}
+  known = ('summary', 'runs', *claims, *compared)
   for name in blocks:
     if name not in known:
       raise UserError(
@@ -59,6 +65,8 @@ def fill(text: str, claims: Claims, results: Results, where: str) -> str:
       table = summary(claims, results)
     elif name == 'runs':
       table = runs(results)
+    elif name in compared:
+      table = comparison_tables.comparison(compared[name])
     else:
       table = system(claims[name], [r for r in results if r['system'] == name])
     return f'{match["begin"]}\n{table}\n{match["end"]}'

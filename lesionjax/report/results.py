@@ -1,6 +1,7 @@
 """Committed results: a finished run becomes one JSON file, and the files become the tables.
 
 `python -m lesionjax.report.results add RUN --system=ham_resnet --row=uniform`
+`python -m lesionjax.report.results add_comparison RUNS --name=two_stage_melanoma`
 `python -m lesionjax.report.results table [--check]`
 """
 
@@ -23,6 +24,7 @@ from lesionjax.report import result_tables
 
 PAGES = ('docs/results.md', 'README.md')
 
+_COMPARISONS = 'comparisons'  # the directory below docs/results
 _PARTS = ('config', 'metrics', 'data', 'environment')
 
 # A path from the root or from home, not part of a URL, of a relative path or of a fraction.
@@ -66,8 +68,7 @@ def add(
   _check(claims, content, system, protocol, split)
   row = _row(claims[system], system, row, content['data'].get('name', ''))
   name = name or f'{system}-{row}-{protocol}-seed{config.get("seed", 0)}'
-  if not re.fullmatch(r'[\w.-]+', name) or name == 'claims':
-    raise UserError(f'--name={name} is no file name: use letters, digits, "-", "_" and ".".')
+  _check_name(name)
   result = {
     'name': name, 'system': system, 'row': row, 'protocol': protocol, 'split': split, 'note': note,
     'config': scrub(config, root),
@@ -78,6 +79,31 @@ def add(
   path = root / 'docs' / 'results' / f'{name}.json'
   files.write_json(path, result)
   return path
+
+
+def add_comparison(folder: epath.PathLike, root: pathlib.Path, name: str) -> pathlib.Path:
+  """Copies what `--mode=compare` found into docs/results/comparisons.
+
+  Args:
+    folder: the directory that holds the runs and compare.json.
+    root: the repository.
+    name: of the file and, after 'comparison-', of its table's marker.
+
+  Returns:
+    The JSON file that was written.
+
+  Raises:
+    UserError: there is no compare.json, or the name is none for a file.
+  """
+  _check_name(name)
+  path = epath.Path(folder) / 'compare.json'
+  if not path.exists():
+    raise UserError(
+      f'{path} is missing: run `python main.py --mode=compare --workdir={folder}` first.'
+    )
+  written = root / 'docs' / 'results' / _COMPARISONS / f'{name}.json'
+  files.write_json(written, scrub(_read(path), root))
+  return written
 
 
 def tables(root: pathlib.Path, check: bool = False) -> list[str]:
@@ -93,7 +119,7 @@ def tables(root: pathlib.Path, check: bool = False) -> list[str]:
   Raises:
     UserError: a page or a result cannot be read, or lacks its markers.
   """
-  claims, results = read_claims(root), read_results(root)
+  claims, results, comparisons = read_claims(root), read_results(root), read_comparisons(root)
   diffs = []
   for page in PAGES:
     path = root / page
@@ -101,7 +127,7 @@ def tables(root: pathlib.Path, check: bool = False) -> list[str]:
       before = path.read_text()
     except OSError as error:
       raise UserError(f'{path} cannot be read ({error.strerror}): restore it.') from error
-    after = result_tables.fill(before, claims, results, page)
+    after = result_tables.fill(before, claims, results, comparisons, page)
     if after == before:
       continue
     lines = before.splitlines(keepends=True), after.splitlines(keepends=True)
@@ -120,6 +146,12 @@ def read_results(root: pathlib.Path) -> list[dict[str, Any]]:
   """Returns every committed result, in the order of the file names."""
   paths = sorted((root / 'docs' / 'results').glob('*.json'))
   return [_read(path) for path in paths if path.name != 'claims.json']
+
+
+def read_comparisons(root: pathlib.Path) -> dict[str, Any]:
+  """Returns every committed comparison by its name."""
+  paths = sorted((root / 'docs' / 'results' / _COMPARISONS).glob('*.json'))
+  return {path.stem: _read(path) for path in paths}
 
 
 def scrub(value: Any, root: pathlib.Path, keep: Sequence[str] = ()) -> Any:
@@ -144,6 +176,11 @@ def scrub(value: Any, root: pathlib.Path, keep: Sequence[str] = ()) -> Any:
     return f'.../{path.name}'
 
   return _ABSOLUTE.sub(shorten, value)
+
+
+def _check_name(name: str) -> None:
+  if not re.fullmatch(r'[\w.-]+', name) or name == 'claims':
+    raise UserError(f'--name={name} is no file name: use letters, digits, "-", "_" and ".".')
 
 
 def _check(
@@ -206,6 +243,9 @@ def main(argv: Sequence[str] | None = None) -> int:
   adding.add_argument('--split', default='test', help='split of metrics.json that is shown')
   adding.add_argument('--name', default='', help='file name without .json')
   adding.add_argument('--note', default='', help='shown beside the run')
+  comparing = commands.add_parser('add_comparison', help='copy what --mode=compare found')
+  comparing.add_argument('folder', help='directory of the runs and of compare.json')
+  comparing.add_argument('--name', required=True, help='of the table: comparison-NAME')
   table = commands.add_parser('table', help='write the tables of docs/results.md and README.md')
   table.add_argument(
     '--check', action='store_true', help='write nothing, exit 1 if a table drifted'
@@ -213,8 +253,8 @@ def main(argv: Sequence[str] | None = None) -> int:
   arguments = vars(parser.parse_args(argv))
   command = arguments.pop('command')
   try:
-    if command == 'add':
-      print(add(**arguments))
+    if command != 'table':
+      print({'add': add, 'add_comparison': add_comparison}[command](**arguments))
       diffs = tables(arguments['root'])
     else:
       diffs = tables(**arguments)

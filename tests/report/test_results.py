@@ -195,7 +195,7 @@ def test_add_refuses_an_unfinished_run(repository, make_run, capsys):
 )
 def test_pages_without_proper_markers_are_refused(page, message):
   with pytest.raises(UserError) as caught:
-    result_tables.fill(page, CLAIMS, [], 'README.md')
+    result_tables.fill(page, CLAIMS, [], {}, 'README.md')
   assert message in str(caught.value)
 
 
