@@ -46,7 +46,11 @@ def get_config() -> ConfigDict:
   #                       with augmentation. False is the default
   #   start_from          'last' (the default) or 'best': the epoch, of all before this phase, whose
   #                       weights it starts from; where there is an average, the averaged ones
-  #   optimiser, schedule, augment, select.patience_epochs, train.label_smoothing, train.clip_norm:
+  #   reinit_head         True: the head is drawn anew at the start; not in the first phase, where
+  #                       init_head says so. False is the default
+  #   optimiser, schedule, augment, select.patience_epochs, data.(sampling, resample,
+  #   resample_neighbours), train.(loss, label_smoothing, clip_norm, class_weights, effective_beta,
+  #   focal_gamma, logit_adjustment, ldam_margin, ldam_scale):
   #                       dictionaries of the keys that change, such as
   #                       'optimiser': {'learning_rate': 1e-2}
   # Optimiser, schedule, moving average, patience and plateau begin anew with every phase.
@@ -93,7 +97,18 @@ def _data() -> ConfigDict:
   # 'true': the data set's own; 'stage': those of config.segmenter; else a folder of --mode=masks.
   data.lesion_masks = 'true'
   data.lesion_margin = 0.1  # of a crop, as a share of the longer side of the rectangle
-  data.sampling = 'uniform'  # 'uniform', 'balanced' (every class alike) or 'sqrt' (in between)
+  # 'uniform', 'balanced' (every class alike), 'sqrt' (in between), 'undersample' (round by
+  # round a new random part of every class, as large as the rarest) or 'oversample' (every class
+  # repeated to the size of the largest). An epoch has as many steps with all of them.
+  data.sampling = 'uniform'
+  # New training rows between images of one class, until it has as many as the largest: 'none',
+  # 'smote' or 'adasyn'. Steps stay those of the real split; lesionjax.data.resample tells the
+  # memory.
+  data.resample = 'none'
+  # 'features': in phases with cache_features; 'pixels': of data.input 'ram' or 'device', before
+  # augmentation.
+  data.resample_space = 'features'
+  data.resample_neighbours = 5  # k; every class that is filled needs k + 1 images
   # 'stream' decodes every image when its turn comes, 'ram' once, 'device' once and keeps all of
   # them on every accelerator, where a step picks its batch; the numbers do not depend on it.
   data.input = 'stream'
@@ -152,12 +167,22 @@ def _train() -> ConfigDict:
   train.epochs = 10
   train.batch_size = 64  # over all devices and processes
   train.accumulate = 1  # micro-batches a step; each of batch_size / accumulate images
-  # To classify: 'cross_entropy' or, with two classes, 'bce'; validation always measures plain
-  # cross-entropy. To segment: 'bce', 'dice', 'bce_dice', 'jaccard' or 'focal_tversky'.
+  # To classify: 'cross_entropy', 'focal', 'logit_adjusted' (balanced softmax), 'ldam' or, with two
+  # classes, 'bce'; validation always measures plain cross-entropy. To segment: 'bce', 'dice',
+  # 'bce_dice', 'jaccard' or 'focal_tversky'.
   train.loss = 'cross_entropy'
   train.auxiliary_weight = 0.4  # of deep supervision, and of the mask with data.lesion='attention'
   train.label_smoothing = 0.0  # of cross_entropy
   train.pos_weight = 1.0  # of bce: how many negatives a positive weighs
+  train.focal_gamma = 2.0  # of focal: 0 is cross-entropy
+  train.logit_adjustment = 1.0  # of logit_adjusted: tau; 0 is cross-entropy
+  train.ldam_margin = 0.5  # of ldam: that of the rarest class, as a difference of cosines
+  train.ldam_scale = 30.0  # of ldam: what the head multiplies cosines with, as head='cosine' does
+  # Weight of an image in cross_entropy, focal and ldam by its class: 'none', 'balanced'
+  # (n / (K n_c)) or 'effective' (number of samples, of mean 1 over classes). Counts are always
+  # those of the training split, whatever is drawn or resampled.
+  train.class_weights = 'none'
+  train.effective_beta = 0.999  # of effective: the nearer to 1, the nearer to weights of 1 / n_c
   train.clip_norm = 0.0  # global gradient norm; 0 = no clipping
   train.ema_decay = 0.0  # moving average of the weights, which is then what is evaluated; 0 = off
   return train

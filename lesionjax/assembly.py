@@ -29,7 +29,7 @@ from lesionjax.training import classify, segment
 from lesionjax.training.cached import on_features
 from lesionjax.training.classify import Prepare, PrepareWithMask
 from lesionjax.training.loop import Plan
-from lesionjax.training.losses import Loss, make_loss
+from lesionjax.training.label_loss import make_label_loss
 from lesionjax.training.mesh import Mesh
 from lesionjax.training.optimiser import make_optimiser, make_schedule
 from lesionjax.training.progress import Rules
@@ -96,7 +96,11 @@ def decoded(config: ConfigDict, split: Split) -> np.ndarray | None:
 
 
 def train_batches(
-  config: ConfigDict, split: Split, mesh: Mesh, pixels: np.ndarray | None = None
+  config: ConfigDict,
+  split: Split,
+  mesh: Mesh,
+  pixels: np.ndarray | None = None,
+  labels: np.ndarray | None = None,
 ) -> Any:
   """Returns the endless, resumable iterator of training batches on the devices.
 
@@ -105,6 +109,7 @@ def train_batches(
     split: what it trains on.
     mesh: where the batches go.
     pixels: from `decoded`.
+    labels: of all rows of `pixels`, where these go on behind the split's; None is the split's.
   """
   on_device = config.data.input == 'device'
   dataset = train_stream(
@@ -116,6 +121,7 @@ def train_batches(
     **_share(config),
     pixels=pixels,
     images=not on_device,
+    labels=labels,
   )
   if not on_device:
     # The row number stays on the host: it has 64 bits and the step does not need it.
@@ -145,15 +151,20 @@ def feature_batches(config: ConfigDict, features: Any, labels: np.ndarray, mesh:
 
 
 def eval_batches(
-  config: ConfigDict, split: Split, mesh: Mesh, pixels: np.ndarray | None = None
+  config: ConfigDict,
+  split: Split,
+  mesh: Mesh,
+  pixels: np.ndarray | None = None,
+  labels: np.ndarray | None = None,
 ) -> Any:
-  """Returns the iterator over every image of a split once, on the devices."""
+  """Returns the iterator over every image once, on the devices; arguments: `train_batches`."""
   dataset = eval_stream(
     split,
     config.evaluate.batch_size,
     image_size(config),
     **_share(config),
     pixels=pixels,
+    labels=labels,
   )
   dataset = dataset.map(lambda batch: {key: batch[key] for key in ('image', 'valid')})
   return iter(to_device(dataset, mesh.batch))
@@ -239,6 +250,7 @@ def make_plan(
     profile_dir=profile_dir,
     first_step=first_step,
     phase=phase,
+    class_counts=_count_classes(config, split),
   )
 
 
@@ -265,7 +277,7 @@ def make_task(
       config.train.auxiliary_weight,
     )
   else:
-    whole = _make_classifier(config, num_classes, settings, model)
+    whole = _make_classifier(config, num_classes, settings, model, plan)
   if config.data.input == 'device':
     step = whole.train_step
     whole = whole._replace(
@@ -273,11 +285,19 @@ def make_task(
     )
   if not phase.cache_features:
     return whole
-  loss = _make_label_loss(config, num_classes)
+  loss = make_label_loss(config.train, plan.class_names, plan.class_counts)
   head = classify.make_task(
     head_of(model), num_classes, settings, lambda features, key: features, loss
   )
   return on_features(whole, head)
+
+
+def _count_classes(config: ConfigDict, split: Split) -> tuple[int, ...]:
+  """Training images of every class; a segmenter has no use for them."""
+  if config.task == 'segment':
+    return ()
+  counts = np.bincount(split.labels[split.labels >= 0], minlength=len(split.class_names))
+  return tuple(counts.tolist())
 
 
 def _make_settings(phase: Phase, plan: Plan, trainable: frozenset[str] | None) -> Settings:
@@ -299,17 +319,14 @@ def _make_settings(phase: Phase, plan: Plan, trainable: frozenset[str] | None) -
   )
 
 
-def _make_classifier(config: ConfigDict, num_classes: int, settings: Settings, model: Any) -> Task:
-  loss = _make_label_loss(config, num_classes)
+def _make_classifier(
+  config: ConfigDict, num_classes: int, settings: Settings, model: Any, plan: Plan
+) -> Task:
+  loss = make_label_loss(config.train, plan.class_names, plan.class_counts)
   if config.data.lesion == 'attention':
     prepare, weight = make_prepare_with_mask(config), config.train.auxiliary_weight
     return classify.make_attentive_task(model, num_classes, settings, prepare, loss, weight)
   return classify.make_task(model, num_classes, settings, make_prepare(config), loss)
-
-
-def _make_label_loss(config: ConfigDict, num_classes: int) -> Loss:
-  train = config.train
-  return make_loss(train.loss, num_classes, train.label_smoothing, train.pos_weight)
 
 
 def _make_mask_loss(config: ConfigDict) -> SegmentationLoss:

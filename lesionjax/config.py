@@ -12,9 +12,11 @@ from ml_collections import ConfigDict
 from data_builders import labels
 from data_builders.cleaning import pipeline
 from data_builders.errors import UserError
+from lesionjax.data import resample
 from lesionjax.data.datasets import names_of
 from lesionjax.data.lesion import MODES
-from lesionjax.training import losses
+from lesionjax.data.sampling import SAMPLINGS
+from lesionjax.training import imbalance, losses
 from lesionjax.training.segmentation_losses import LOSSES as MASK_LOSSES
 
 # Where a run lies and how often it speaks may change between two starts; its numbers do not depend
@@ -44,6 +46,15 @@ _LATER = {
   'train.auxiliary_weight': 0.4,
   'train.loss': 'cross_entropy',
   'train.pos_weight': 1.0,
+  'train.focal_gamma': 2.0,
+  'train.logit_adjustment': 1.0,
+  'train.ldam_margin': 0.5,
+  'train.ldam_scale': 30.0,
+  'train.class_weights': 'none',
+  'train.effective_beta': 0.999,
+  'data.resample': 'none',
+  'data.resample_space': 'features',
+  'data.resample_neighbours': 5,
   'model.pretrained': '',
   'model.reinit': ('head',),
   'phases': (),
@@ -52,9 +63,12 @@ _LATER = {
 _CHOICES = {
   'task': ('classify', 'segment'),
   'protocol': ('rigorous', 'published'),
-  'data.sampling': ('uniform', 'balanced', 'sqrt'),
+  'data.sampling': SAMPLINGS,
+  'data.resample': ('none', *resample.METHODS),
+  'data.resample_space': resample.SPACES,
   'data.input': ('stream', 'ram', 'device'),
   'data.lesion': MODES,
+  'train.class_weights': imbalance.WEIGHTS,
   'model.dtype': ('float32', 'bfloat16'),
   'optimiser.name': ('adamw', 'adam', 'sgd'),
   'schedule.name': ('constant', 'step', 'cosine', 'one_cycle', 'plateau'),
@@ -68,12 +82,18 @@ _RANGES = {
   'data.height_px': (0, 4096),
   'data.lesion_margin': (0.0, 2.0),
   'data.num_threads': (0, 1024),
+  'data.resample_neighbours': (1, 1000),
   'train.auxiliary_weight': (0.0, 100.0),
   'train.epochs': (1, None),
   'train.batch_size': (1, None),
   'train.accumulate': (1, None),
   'train.label_smoothing': (0.0, 0.999),
   'train.pos_weight': (1e-6, 1e6),
+  'train.focal_gamma': (0.0, 20.0),
+  'train.logit_adjustment': (0.0, 10.0),
+  'train.ldam_margin': (0.0, 2.0),
+  'train.ldam_scale': (1e-3, 1e3),
+  'train.effective_beta': (0.0, 0.9999999),
   'train.clip_norm': (0.0, None),
   'train.ema_decay': (0.0, 0.999999),
   'optimiser.weight_decay': (0.0, None),
@@ -155,6 +175,13 @@ def validate(config: ConfigDict) -> None:
       f'config.train.pos_weight={config.train.pos_weight} has no effect with config.train.loss='
       f"{config.train.loss!r}: set it to 1, or the loss to 'bce'."
     )
+  if config.train.class_weights != 'none' and config.train.loss not in losses.WEIGHTED:
+    raise UserError(
+      f'config.train.class_weights={config.train.class_weights!r} does not go with'
+      f" config.train.loss={config.train.loss!r}: set it to 'none', or the loss to one of"
+      f' {", ".join(map(repr, losses.WEIGHTED))}.'
+    )
+  _validate_resample(config)
   if config.schedule.name == 'one_cycle' and config.schedule.warmup_epochs:
     raise UserError(
       f'config.schedule.warmup_epochs={config.schedule.warmup_epochs} has no effect with '
@@ -189,10 +216,38 @@ def _validate_task(config: ConfigDict) -> None:
       f"config.data.lesion={config.data.lesion!r} is for classifiers: with config.task='segment'"
       " the mask is what is learned, so set it to 'none'."
     )
+  if any(phase.get('reinit_head') for phase in config.phases):
+    raise UserError(
+      'config.phases with reinit_head is for classifiers, which have a head: leave it out.'
+    )
   if any(phase.get('cache_features') for phase in config.phases):
     raise UserError(
       "config.phases with cache_features is for classifiers: a segmenter's decoder needs more than"
       ' the last features; leave it out.'
+    )
+
+
+def _validate_resample(config: ConfigDict) -> None:
+  """What is resampled must have a class, lie in memory, and be an image only."""
+  data = config.data
+  if data.resample == 'none':
+    return
+  told = f'config.data.resample={data.resample!r}'
+  if config.task != 'classify':
+    raise UserError(
+      f"{told} is for classifiers: with config.task={config.task!r} set it to 'none'."
+    )
+  if data.resample_space != 'pixels':
+    return  # which phase has features is checked with the phases
+  if data.input == 'stream':
+    raise UserError(
+      f"{told} with config.data.resample_space='pixels' needs all images in memory: set"
+      " config.data.input='ram' or 'device'."
+    )
+  if data.lesion == 'attention':
+    raise UserError(
+      f"{told} with config.data.resample_space='pixels' cannot mix the masks of"
+      " config.data.lesion='attention': resample in feature space, or leave one out."
     )
 
 

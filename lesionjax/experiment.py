@@ -127,7 +127,7 @@ def _train(pieces: Pieces, run_dir: epath.Path) -> Progress:
           return progress
         progress = next_phase(progress, int(state.step))
         phase = pieces.phase(progress)
-        state = start_phase(phase, state, checkpoints, pieces.mesh)
+        state = start_phase(pieces, phase, state, checkpoints)
 
 
 def masks(workdir: str, data: str, out: str, data_dir: str = '', cross_fit: int = 0) -> str:

@@ -7,29 +7,34 @@ from typing import Any
 
 import jax
 import numpy as np
+from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
 from lesionjax import assembly, inference, mask_scoring, scoring
 from lesionjax.data.records import Split
+from lesionjax.data.resample import resample_features, resample_pixels
 from lesionjax.pieces import PhasePieces, Pieces
 from lesionjax.training.checkpoints import Checkpoints
-from lesionjax.training.mesh import Mesh, to_host
+from lesionjax.training.mesh import to_host
 from lesionjax.training.state import Batch, State
 
 
-def start_phase(phase: PhasePieces, state: State, checkpoints: Checkpoints, mesh: Mesh) -> State:
+def start_phase(
+  pieces: Pieces, phase: PhasePieces, state: State, checkpoints: Checkpoints
+) -> State:
   """Returns the state that a later phase starts with.
 
   Args:
+    pieces: of the run.
     phase: the one that starts.
     state: the last of the phase before; its buffers may be given up.
     checkpoints: of the run, for the best epoch.
-    mesh: where arrays live.
 
   Returns:
-    The weights that a prediction would use, of the last or of the best epoch; the rest is new.
+    The weights that a prediction would use, of the last or of the best epoch, and the head as drawn
+    from (seed, phase) where that is asked for; the rest is new.
   """
-  weights = state.weights
+  mesh, weights = pieces.mesh, state.weights
   if phase.settings.start_from == 'best':
     like = jax.tree.map(
       lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=mesh.replicated), weights
@@ -37,25 +42,44 @@ def start_phase(phase: PhasePieces, state: State, checkpoints: Checkpoints, mesh
     best_step = checkpoints.best_step
     assert best_step is not None  # a phase has at least one epoch
     weights = checkpoints.restore_weights(best_step, like)
+  params = weights['params']
+  if phase.settings.reinit_head:
+    params = {**params, 'head': _drawn_head(pieces, phase)}
   start = jax.jit(phase.task.start, out_shardings=mesh.replicated)
-  return start(weights['params'], weights['batch_stats'], state.step)
+  return start(params, weights['batch_stats'], state.step)
+
+
+def _drawn_head(pieces: Pieces, phase: PhasePieces) -> Any:
+  """Parameters of a new head, a function of the seed and the number of the phase."""
+
+  def draw(key: jax.Array, batch: Batch) -> Any:
+    return phase.task.init(key, batch).params['head']
+
+  key = jax.random.fold_in(pieces.keys[0], phase.index)
+  return jax.jit(draw, out_shardings=pieces.mesh.replicated)(key, pieces.batch_like)
 
 
 class Inputs:
-  """Training batches and validation of every phase, from images or from stored features."""
+  """Training batches and validation of every phase, from images or from stored features.
+
+  Phases that read other rows, or in another order, have iterators of their own. All of them are
+  functions of one number, the position, which they hand on to each other.
+  """
 
   def __init__(self, pieces: Pieces):
     """Opens the images; `images` is the iterator that a checkpoint sets to its position."""
     self._pieces = pieces
     self._pixels = assembly.decoded(pieces.config, pieces.train)
     self._validation_pixels = assembly.decoded(pieces.config, pieces.validation)
-    self.images = assembly.train_batches(pieces.config, pieces.train, pieces.mesh, self._pixels)
+    self._resampled: tuple[Any, Any] = (None, None)  # images and labels, kept for later phases
+    self._resampled_for: tuple[Any, ...] = ()
+    self.images = self._image_batches(pieces.config)
     self._current = self.images
     self._validation: np.ndarray | None = None  # its features, in a phase that stores them
 
   def close(self) -> None:
     """Closes every iterator."""
-    self._leave_features()
+    self._leave()
     self.images.close()
 
   def batches(self, phase: PhasePieces, state: State) -> Any:
@@ -65,31 +89,67 @@ class Inputs:
       phase: its pieces.
       state: at its start or within it; features come from its frozen part.
     """
-    self._leave_features()
+    self._leave()
+    config = phase.settings.config
     if phase.settings.cache_features:
-      pieces = self._pieces
-      features = self._features(phase, state, pieces.train, self._pixels)
-      self._validation = self._features(phase, state, pieces.validation, self._validation_pixels)
-      config = phase.settings.config
-      cached = assembly.feature_batches(config, features, pieces.train.labels, pieces.mesh)
-      cached.set_state(self.images.get_state())
-      self._current = cached
+      self._current = self._feature_batches(phase, state)
+    elif _reading(config) != _reading(self._pieces.config):
+      self._current = self._image_batches(config)
+    if self._current is not self.images:
+      self._current.set_state(self.images.get_state())
     return self._current
 
-  def _leave_features(self) -> None:
+  def _image_batches(self, config: ConfigDict) -> Any:
+    pieces = self._pieces
+    return assembly.train_batches(config, pieces.train, pieces.mesh, *self._rows(config))
+
+  def _feature_batches(self, phase: PhasePieces, state: State) -> Any:
+    pieces, config = self._pieces, phase.settings.config
+    pixels, labels = self._rows(config)
+    features = self._features(phase, state, pieces.train, pixels, labels)
+    pixels = self._validation_pixels
+    self._validation = self._features(phase, state, pieces.validation, pixels)
+    if labels is None:
+      labels = pieces.train.labels
+    if config.data.resample != 'none' and config.data.resample_space == 'features':
+      features, labels = resample_features(features, labels, *self._resampling(config))
+    return assembly.feature_batches(config, features, labels, pieces.mesh)
+
+  def _rows(self, config: ConfigDict) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Images in memory and their labels: None and None where they are the split's."""
+    if config.data.resample == 'none' or config.data.resample_space != 'pixels':
+      return self._pixels, None
+    assert self._pixels is not None  # the configuration was checked
+    key, labels = _reading(config), self._pieces.train.labels
+    if key[1:] != self._resampled_for:
+      self._resampled = resample_pixels(self._pixels, labels, *self._resampling(config))
+      self._resampled_for = key[1:]
+    return self._resampled
+
+  def _resampling(self, config: ConfigDict) -> tuple[tuple[str, ...], str, int, int]:
+    data = config.data
+    names = self._pieces.train.class_names
+    return names, data.resample, data.resample_neighbours, config.seed
+
+  def _leave(self) -> None:
     if self._current is not self.images:
       self.images.set_state(self._current.get_state())
       self._current.close()
     self._current, self._validation = self.images, None
 
   def _features(
-    self, phase: PhasePieces, state: State, split: Split, pixels: np.ndarray | None
+    self,
+    phase: PhasePieces,
+    state: State,
+    split: Split,
+    pixels: np.ndarray | None,
+    labels: np.ndarray | None = None,
   ) -> np.ndarray:
-    """Pre-logits of a split, float32 [N, D], in the order of its records."""
+    """Pre-logits of a split, float32 [N, D], in the order of its records or of `pixels`."""
     pieces, config = self._pieces, phase.settings.config
     model = assembly.make_model(config, len(pieces.train.class_names))
     predict = inference.compile_predict(assembly.make_eval_step(config, model), pieces.mesh)
-    batches = assembly.eval_batches(config, split, pieces.mesh, pixels)
+    batches = assembly.eval_batches(config, split, pieces.mesh, pixels, labels)
     return inference.predict_batches(predict, state.weights, batches)['pre_logits']
 
   def validator(self, phase: PhasePieces) -> Callable[[State], dict[str, float]]:
@@ -126,6 +186,13 @@ class Inputs:
       return scoring.validation_metrics(pieces.validation, outputs['logits'], names)
 
     return validate
+
+
+def _reading(config: ConfigDict) -> tuple[Any, ...]:
+  """What decides which image stands where in the stream, and that a phase may change."""
+  data = config.data
+  resampled = data.resample if data.resample_space == 'pixels' else 'none'
+  return data.sampling, resampled, data.resample_neighbours if resampled != 'none' else 0
 
 
 def _finite(outputs: dict[str, np.ndarray]) -> bool:

@@ -29,6 +29,7 @@ _OWN: dict[str, Any] = {
   'freeze_batch_stats': True,
   'cache_features': False,
   'start_from': 'last',
+  'reinit_head': False,
 }
 
 # Sections whose keys a phase may change, and which of them; None is all. Everything else is the
@@ -38,7 +39,18 @@ _SECTIONS: dict[str, tuple[str, ...] | None] = {
   'optimiser': None,
   'schedule': None,
   'select': ('patience_epochs',),
-  'train': ('label_smoothing', 'clip_norm'),
+  'data': ('sampling', 'resample', 'resample_neighbours'),
+  'train': (
+    'label_smoothing',
+    'clip_norm',
+    'loss',
+    'class_weights',
+    'effective_beta',
+    'focal_gamma',
+    'logit_adjustment',
+    'ldam_margin',
+    'ldam_scale',
+  ),
 }
 
 
@@ -54,6 +66,7 @@ class Phase:
     freeze_batch_stats: whether the frozen part runs in evaluation mode.
     cache_features: whether the head trains on stored features.
     start_from: whose weights the phase starts from, of the 'last' epoch or the 'best'.
+    reinit_head: whether the head is drawn anew at the start.
     key: in the configuration, for messages.
   """
 
@@ -64,6 +77,7 @@ class Phase:
   freeze_batch_stats: bool = True
   cache_features: bool = False
   start_from: str = 'last'
+  reinit_head: bool = False
   key: str = 'config'
 
 
@@ -77,7 +91,9 @@ def phases_of(config: ConfigDict) -> tuple[Phase, ...]:
     UserError: naming the phase, the key and what is allowed.
   """
   if not config.phases:
-    return (Phase('', config),)
+    phase = Phase('', config)
+    _check_resample(phase)
+    return (phase,)
   phases: list[Phase] = []
   for index, values in enumerate(config.phases):
     phase = _phase(config, values, index)
@@ -88,6 +104,12 @@ def phases_of(config: ConfigDict) -> tuple[Phase, ...]:
         f"{phase.key}.start_from='best' has no effect on the first phase, before which there is no "
         "epoch: leave it 'last'."
       )
+    if phase.reinit_head and index == 0:
+      raise UserError(
+        f'{phase.key}.reinit_head=True has no effect on the first phase, whose head is drawn unless'
+        " config.init_head='keep': leave it out."
+      )
+    _check_resample(phase)
     phases.append(phase)
   return tuple(phases)
 
@@ -132,6 +154,7 @@ def _phase(config: ConfigDict, values: Any, index: int) -> Phase:
     own['freeze_batch_stats'],
     own['cache_features'],
     own['start_from'],
+    own['reinit_head'],
     key,
   )
 
@@ -144,7 +167,7 @@ def _check_own(own: dict[str, Any], key: str) -> None:
   epochs = own['epochs']
   if epochs is not None and (isinstance(epochs, bool) or not isinstance(epochs, int)):
     raise UserError(f'{key}.epochs={epochs!r} must be a whole number, or absent.')
-  for name in ('freeze_batch_stats', 'cache_features'):
+  for name in ('freeze_batch_stats', 'cache_features', 'reinit_head'):
     if not isinstance(own[name], bool):
       raise UserError(f'{key}.{name}={own[name]!r} must be True or False.')
   for name, words in (('trainable', WORDS), ('frozen', ())):
@@ -158,6 +181,17 @@ def _check_own(own: dict[str, Any], key: str) -> None:
         f'{key}.{name}={value!r} must be {known}a tuple of regular expressions over whole paths of '
         "parameters, such as ('head/.*',)."
       )
+
+
+def _check_resample(phase: Phase) -> None:
+  """Rows in feature space are made of features, which only a phase that stores them has."""
+  data = phase.config.data
+  if data.resample != 'none' and data.resample_space == 'features' and not phase.cache_features:
+    where = f'Phase {phase.name!r} ({phase.key})' if phase.name else 'A run without config.phases'
+    raise UserError(
+      f'{where} has no features for config.data.resample={data.resample!r}: give it to a phase with'
+      " cache_features=True, in that phase's data, or set config.data.resample_space='pixels'."
+    )
 
 
 def trainable_paths(phase: Phase, model: Any) -> frozenset[str] | None:
@@ -174,7 +208,7 @@ def trainable_paths(phase: Phase, model: Any) -> frozenset[str] | None:
     UserError: on patterns that match nothing, a parameter of no or two groups, and where features
       cannot be cached.
   """
-  if phase.trainable == 'all' and not phase.frozen and not phase.cache_features:
+  if phase.trainable == 'all' and not (phase.frozen or phase.cache_features or phase.reinit_head):
     return _nothing_frozen(phase)
   size = config_lib.image_size(phase.config)
   image = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
@@ -191,6 +225,11 @@ def trainable_paths(phase: Phase, model: Any) -> frozenset[str] | None:
   found = freezing.select(paths, patterns, phase.frozen, phase.key)
   if phase.cache_features:
     _check_cacheable(phase, found)
+  if phase.reinit_head and not any(path.startswith('head/') for path in found):
+    raise UserError(
+      f'{phase.key}.reinit_head=True draws a head anew that the phase does not train: leave it out,'
+      " or set trainable='head'."
+    )
   if len(found) < len(paths):
     return found
   return _nothing_frozen(phase)

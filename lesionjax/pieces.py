@@ -21,6 +21,7 @@ from lesionjax.assembly import (
   open_training_data,
 )
 from lesionjax.data.records import Split
+from lesionjax.data.resample import check_counts
 from lesionjax.evaluation.metrics import point_metrics
 from lesionjax.phases import Phase, phases_of, trainable_paths
 from lesionjax.training.loop import Plan
@@ -48,6 +49,7 @@ class PhasePieces:
   settings: Phase
   plan: Plan
   task: Task
+  index: int
   is_last: bool
 
   def finished(self, step: int, progress: Progress) -> bool:
@@ -83,6 +85,9 @@ class Pieces:
     train = open_training_data(config)
     validation = open_data(config, config.data.validation_split)
     check_selection(config.select.metric, validation, config.task)
+    for phase in phases:
+      data = phase.config.data
+      check_counts(train.labels, train.class_names, data.resample, data.resample_neighbours)
     pieces = cls(config, mesh, train, validation, phases, trainable, profile_dir)
     pieces._rehearse()
     return pieces
@@ -111,7 +116,7 @@ class Pieces:
     settings, trainable = self.phases[index], self.trainable[index]
     plan = make_plan(settings.config, self.train, self.profile_dir, first_step, settings.name)
     task = make_task(settings, len(self.train.class_names), plan, trainable)
-    return PhasePieces(settings, plan, task, index == len(self.phases) - 1)
+    return PhasePieces(settings, plan, task, index, index == len(self.phases) - 1)
 
   @property
   def plan(self) -> Plan:

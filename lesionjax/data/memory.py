@@ -33,7 +33,7 @@ def decode_all(split: Split, size_px: Size, num_threads: int | None = None) -> n
   """
   height, width = sides(size_px)
   shape = (len(split), height, width, split.channels)
-  needed, free = int(np.prod(shape)), _free_bytes()
+  needed, free = int(np.prod(shape)), free_bytes()
   if free is not None and needed > 0.9 * free:
     raise UserError(
       f"config.data.input='ram' or 'device' keeps {len(split):,} images of {width}x{height} px"
@@ -85,7 +85,7 @@ def gather(batch: Mapping[str, Any]) -> dict[str, Any]:
   return {'image': jnp.take(batch['resident'], batch['index'], axis=0), **rest}
 
 
-def _free_bytes(root: pathlib.Path = pathlib.Path('/')) -> int | None:
+def free_bytes(root: pathlib.Path = pathlib.Path('/')) -> int | None:
   """Memory that is free or only used as a cache; None where the system does not tell.
 
   A container or a batch job may have less than the machine: its limit counts too.

@@ -8,7 +8,7 @@ import numpy as np
 
 from data_builders.errors import UserError
 
-SAMPLINGS = ('uniform', 'balanced', 'sqrt')
+SAMPLINGS = ('uniform', 'balanced', 'sqrt', 'undersample', 'oversample')
 _SQRT_CYCLE = 1000  # positions per cycle: shares are exact to half a thousandth
 
 
@@ -19,9 +19,15 @@ class Order:
   fresh random order; a pool is walked in permutations, so that each of its records is drawn once
   before any is drawn again.
 
-    uniform   one pool of all records: every record exactly once an epoch.
-    balanced  a pool per class, one draw each per cycle: class counts differ by at most one.
-    sqrt      a pool per class, quotas proportional to the square root of the class's size.
+    uniform      one pool of all records: every record exactly once an epoch.
+    balanced     a pool per class, one draw each per cycle: class counts differ by at most one.
+    sqrt         a pool per class, quotas proportional to the square root of the class's size.
+    undersample  a pool per class, quotas of the smallest one's size: a cycle is a random part of
+                 every class, a new one each cycle, that holds no record twice.
+    oversample   a pool per class, quotas of the largest one's size: a cycle repeats every class to
+                 that size, how often two of its records come differs by at most one.
+
+  The last two begin new permutations with every cycle.
 
   Any position is computed from scratch, hence a stream resumes at any step, on any number of
   processes, with nothing to carry along.
@@ -40,13 +46,16 @@ class Order:
     else:  # a class without a record cannot be drawn and has no pool
       self._pools = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     sizes = np.array([len(pool) for pool in self._pools])
+    self._anew = sampling in ('undersample', 'oversample')
     if sampling == 'sqrt':
       self._quotas = _largest_remainder(np.sqrt(sizes), _SQRT_CYCLE)
     else:
-      self._quotas = np.ones(len(sizes), np.int64)
+      quota = {'oversample': sizes.max(), 'undersample': sizes.min()}.get(sampling, 1)
+      self._quotas = np.full(len(sizes), quota, np.int64)
     self._cycle_length = int(self._quotas.sum())
-    # Threads ask for neighbouring positions: a few permutations are in use at a time.
-    self._cycle = functools.lru_cache(maxsize=256)(self._compute_cycle)
+    # Threads ask for neighbouring positions: a few cycles and permutations are in use at a time.
+    kept = 256 if self._cycle_length <= _SQRT_CYCLE else 16
+    self._cycle = functools.lru_cache(maxsize=kept)(self._compute_cycle)
     self._permutation = functools.lru_cache(maxsize=4 * len(sizes) + 12)(self._compute_permutation)
 
   def __call__(self, position: int) -> int:
@@ -54,8 +63,12 @@ class Order:
     cycle, place = divmod(int(position), self._cycle_length)
     pools, ranks = self._cycle(cycle)
     pool = int(pools[place])
-    draw = cycle * int(self._quotas[pool]) + int(ranks[place])
-    epoch, within = divmod(draw, len(self._pools[pool]))
+    quota, rank, size = int(self._quotas[pool]), int(ranks[place]), len(self._pools[pool])
+    if self._anew:
+      turn, within = divmod(rank, size)
+      epoch = cycle * -(-quota // size) + turn
+    else:
+      epoch, within = divmod(cycle * quota + rank, size)
     return int(self._permutation(pool, epoch)[within])
 
   def _compute_cycle(self, cycle: int) -> tuple[np.ndarray, np.ndarray]:

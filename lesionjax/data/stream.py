@@ -31,6 +31,7 @@ def train_stream(
   num_threads: int | None = None,
   pixels: np.ndarray | None = None,
   images: bool = True,
+  labels: np.ndarray | None = None,
 ) -> grain.IterDataset:
   """Endless batches whose order is a pure function of (labels, seed, sampling).
 
@@ -43,21 +44,23 @@ def train_stream(
     batch_size: B, over all processes.
     size_px: side, or height and width, of the decoded images.
     seed: of the order.
-    sampling: 'uniform', 'balanced' or 'sqrt', see `sampling.Order`.
+    sampling: of `sampling.SAMPLINGS`, see `sampling.Order`.
     process_index: p.
     process_count: P; must divide B.
     num_threads: that read and decode, one batch each; None is one per core, 0 is none.
     pixels: all images, decoded by `memory.decode_all`; None decodes each when its turn comes.
     images: whether batches hold images; without, who has them elsewhere picks them by `index`.
+    labels: int [N'] of all rows of `pixels`, where these go on behind the records; None is those of
+      the records.
 
   Returns:
     Iterates over {'image': uint8 [b, H, W, C], 'label': int32 [b], 'index': int64 [b]} with
     b = B / P and C = `split.channels`; `index` is the record's row in `split`.
   """
-  order = Order(split.labels, seed, sampling)
-  source = _Batches(
-    split, size_px, batch_size, process_index, process_count, _ENDLESS, order, pixels, images
-  )
+  labels = split.labels if labels is None else labels
+  order = Order(labels, seed, sampling)
+  share = (process_index, process_count)
+  source = _Batches(split, labels, size_px, batch_size, share, _ENDLESS, order, pixels, images)
   return _threaded(source, num_threads)
 
 
@@ -70,6 +73,7 @@ def eval_stream(
   process_count: int = 1,
   num_threads: int | None = None,
   pixels: np.ndarray | None = None,
+  labels: np.ndarray | None = None,
 ) -> grain.IterDataset:
   """Every record exactly once, in order; the last batch is padded.
 
@@ -81,13 +85,16 @@ def eval_stream(
     process_count: must divide `batch_size`.
     num_threads: as in `train_stream`.
     pixels: as in `train_stream`.
+    labels: as in `train_stream`; with them every row of `pixels` comes once.
 
   Returns:
     Iterates over the keys of `train_stream` and 'valid' bool [b]. Padding rows have valid False,
     a black image, label 0 and index -1.
   """
-  batches = -(-len(split) // batch_size)
-  source = _Batches(split, size_px, batch_size, process_index, process_count, batches, None, pixels)
+  labels = split.labels if labels is None else labels
+  batches = -(-len(labels) // batch_size)
+  share = (process_index, process_count)
+  source = _Batches(split, labels, size_px, batch_size, share, batches, None, pixels)
   return _threaded(source, num_threads)
 
 
@@ -125,21 +132,23 @@ class _Batches:
   def __init__(
     self,
     split: Split,
+    labels: np.ndarray,
     size_px: Size,
     batch_size: int,
-    process_index: int,
-    process_count: int,
+    share: tuple[int, int],  # index and count of the processes
     length: int,
     order: Order | None,
     pixels: np.ndarray | None = None,
     images: bool = True,
   ):
+    process_index, process_count = share
     if batch_size <= 0 or batch_size % process_count:
       raise UserError(
         f'train.batch_size is {batch_size}; it must be a positive multiple of the number of '
         f'processes ({process_count}).'
       )
     self._split = split
+    self._labels = labels
     self._size_px = size_px
     self._batch_size = batch_size
     self._local_size = batch_size // process_count
@@ -156,11 +165,11 @@ class _Batches:
     start = int(index) * self._batch_size + self._offset
     positions = range(start, start + self._local_size)
     if self._order is None:
-      rows = np.array([p if p < len(self._split) else -1 for p in positions], np.int64)
+      rows = np.array([p if p < len(self._labels) else -1 for p in positions], np.int64)
     else:
       rows = np.array([self._order(p) for p in positions], np.int64)
     valid = rows >= 0
-    label = np.where(valid, self._split.labels[rows], 0).astype(np.int32)
+    label = np.where(valid, self._labels[rows], 0).astype(np.int32)
     batch = {'label': label, 'index': rows}
     if self._images:
       batch['image'] = self._read(rows, valid)

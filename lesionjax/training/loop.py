@@ -40,6 +40,7 @@ class Plan:
   profile_dir: str = ''  # where a trace of a few steps goes; '' = no trace
   first_step: int = 0  # steps before the phase
   phase: str = ''  # its name; '' = the run has only one
+  class_counts: tuple[int, ...] = ()  # training images of every class
 
   def due(self, step: int) -> tuple[bool, bool, bool]:
     """Returns whether an epoch ends after `step` steps, and whether to log and to save then."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import jax
 import jax.numpy as jnp
 
-from data_builders.errors import UserError
-
 Loss = Callable[[jax.Array, jax.Array], jax.Array]
 """(logits [B, K], labels int [B]) -> float32 [B]."""
 
-NAMES = ('cross_entropy', 'bce')
+NAMES = ('cross_entropy', 'bce', 'focal', 'logit_adjusted', 'ldam')
+
+WEIGHTED = ('cross_entropy', 'focal', 'ldam')
+"""Those that class weights go with."""
 
 
 def cross_entropy(logits: jax.Array, labels: jax.Array, label_smoothing: float = 0.0) -> jax.Array:
@@ -59,25 +59,3 @@ def binary_cross_entropy(
   logits = logits.astype(jnp.float32)
   margin = logits[:, 1] - logits[:, 0]
   return jnp.where(labels == 1, pos_weight * jax.nn.softplus(-margin), jax.nn.softplus(margin))
-
-
-def make_loss(name: str, num_classes: int, label_smoothing: float, pos_weight: float) -> Loss:
-  """Returns the loss that `config.train` names.
-
-  Args:
-    name: of `NAMES`.
-    num_classes: K; 'bce' takes two.
-    label_smoothing: of 'cross_entropy'.
-    pos_weight: of 'bce'.
-
-  Raises:
-    UserError: 'bce' with other than two classes.
-  """
-  if name == 'cross_entropy':
-    return partial(cross_entropy, label_smoothing=label_smoothing)
-  if num_classes != 2:
-    raise UserError(
-      f"config.train.loss='bce' takes two classes, not {num_classes}: set"
-      " config.data.classes='binary', or config.train.loss='cross_entropy'."
-    )
-  return partial(binary_cross_entropy, pos_weight=pos_weight)

@@ -61,7 +61,7 @@ def test_resident_images_are_picked_inside_the_step(train, devices):
 
 
 def test_what_does_not_fit_is_told_before_it_is_decoded(train, monkeypatch):
-  monkeypatch.setattr(memory, '_free_bytes', lambda: 1000)
+  monkeypatch.setattr(memory, 'free_bytes', lambda: 1000)
   with pytest.raises(UserError, match=r"keeps 37 images of 16x16 px .*: use 'stream'"):
     memory.decode_all(train, 16)
 
@@ -71,15 +71,15 @@ def test_free_memory_is_the_least_of_machine_and_container(tmp_path):
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_text(text)
 
-  assert memory._free_bytes(tmp_path) is None
+  assert memory.free_bytes(tmp_path) is None
   write('proc/meminfo', 'MemTotal: 9000 kB\nMemAvailable: 5000 kB\n')
-  assert memory._free_bytes(tmp_path) == 5000 * 1024
+  assert memory.free_bytes(tmp_path) == 5000 * 1024
   write('sys/fs/cgroup/memory.max', 'max\n')
   write('sys/fs/cgroup/memory.current', '700\n')
   write('sys/fs/cgroup/memory.stat', 'anon 500\ninactive_file 150\n')
-  assert memory._free_bytes(tmp_path) == 5000 * 1024
+  assert memory.free_bytes(tmp_path) == 5000 * 1024
   write('sys/fs/cgroup/memory.max', '1000\n')
-  assert memory._free_bytes(tmp_path) == 1000 - 700 + 150
+  assert memory.free_bytes(tmp_path) == 1000 - 700 + 150
 
 
 def test_a_damaged_image_is_named(train, monkeypatch):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from data_builders.errors import UserError
-from lesionjax.data.sampling import Order
+from lesionjax.data.sampling import SAMPLINGS, Order
 
 PINNED_UNIFORM = [59, 49, 64, 45, 55, 13]
 PINNED_BALANCED = [49, 54, 63, 53, 65, 45]
@@ -54,7 +54,31 @@ def test_sqrt_exhausts_every_class_before_repeating():
     assert all(len(set(epoch.tolist())) == size for epoch in whole)
 
 
-@pytest.mark.parametrize('sampling', ['uniform', 'balanced', 'sqrt'])
+def test_undersampling_draws_a_new_part_of_every_class_each_round():
+  rounds = draws(Order(LABELS, seed=3, sampling='undersample'), 40 * 15).reshape(40, 15)
+  for drawn in rounds:
+    assert len(set(drawn.tolist())) == 15
+    assert np.bincount(LABELS[drawn]).tolist() == [5, 5, 0, 5]
+  largest = [frozenset(drawn[LABELS[drawn] == 0].tolist()) for drawn in rounds]
+  assert len(set(largest)) == 40
+  # Parts are independent: 40 draws of 5 of 50 leave out (1 - 1/10)^40 = 1.5 % of the class.
+  assert 45 <= len(frozenset().union(*largest)) <= 50
+  assert len(frozenset().union(*largest[:10])) < 45  # a walk in permutations would have shown all
+  assert {*rounds[0][:5].tolist()} != {*largest[0]}  # classes are mixed
+
+
+def test_oversampling_repeats_every_class_to_the_size_of_the_largest():
+  for drawn in draws(Order(LABELS, seed=3, sampling='oversample'), 4 * 150).reshape(4, 150):
+    times = np.bincount(drawn, minlength=67)
+    assert np.bincount(LABELS[drawn]).tolist() == [50, 50, 0, 50]
+    assert set(times[LABELS == 0]) == {1}
+    assert set(times[LABELS == 1]) == {4, 5}  # 50 = 4 x 12 + 2
+    assert set(times[LABELS == 3]) == {10}
+  one, two = draws(Order(LABELS, seed=3, sampling='oversample'), 300).reshape(2, 150)
+  assert (one != two).any()
+
+
+@pytest.mark.parametrize('sampling', SAMPLINGS)
 def test_a_position_needs_no_history(sampling: str):
   expected = draws(Order(LABELS, seed=5, sampling=sampling), 500)
   order = Order(LABELS, seed=5, sampling=sampling)

@@ -9,6 +9,7 @@ import orbax.checkpoint as ocp
 import pytest
 
 from data_builders.errors import UserError
+from lesionjax.data.sampling import SAMPLINGS
 from lesionjax.data.stream import eval_stream, to_device, train_stream
 
 
@@ -57,7 +58,7 @@ def test_uniform_shows_every_image_once_an_epoch(train):
     np.testing.assert_array_equal(np.sort(epoch), np.arange(37))
 
 
-@pytest.mark.parametrize('sampling', ['uniform', 'balanced', 'sqrt'])
+@pytest.mark.parametrize('sampling', SAMPLINGS)
 @pytest.mark.parametrize('num_threads', [0, 3])
 @pytest.mark.parametrize('sharding', [None, one_device, all_devices])
 def test_seven_batches_save_restore_five_equal_twelve(train, sampling, num_threads, sharding):

@@ -6,7 +6,9 @@ import optax
 import pytest
 from sklearn.metrics import log_loss
 
-from lesionjax.training.losses import binary_cross_entropy, cross_entropy, make_loss
+from configs import base
+from lesionjax.training.label_loss import make_label_loss
+from lesionjax.training.losses import binary_cross_entropy, cross_entropy
 
 
 @pytest.mark.parametrize('smoothing', [0.0, 0.1])
@@ -47,5 +49,7 @@ def test_binary_cross_entropy_equals_scikit_learn(pos_weight):
 
 
 def test_binary_cross_entropy_of_huge_logits_stays_finite():
-  loss = make_loss('bce', 2, 0.0, 3.0)(jnp.array([[1e4, -1e4]] * 2), jnp.array([1, 0]))
+  train = base.get_config().train
+  train.loss, train.pos_weight = 'bce', 3.0
+  loss = make_label_loss(train, ('a', 'b'))(jnp.array([[1e4, -1e4]] * 2), jnp.array([1, 0]))
   np.testing.assert_allclose(loss, [6e4, 0.0])
