@@ -4,8 +4,9 @@ Only rows that train are ever given to it; validation and test are not.
 
 Memory at the peak, with N rows of D numbers, K classes and M rows in the largest: the library's
 copies of the rows and its float64 of one class take D (16 N + 28 M) bytes, the result, held twice
-while it is joined, 8 D K M in feature space and 2 D K M in pixel space. HAM10000 (N 7,000, M 4,700):
-1 GB at 32x32x3, .7 GB at 1408-D; ISIC 2019 (N 17,700, M 9,000): 8 GB at 64x64x3, 1.6 GB at 1408-D.
+while it is joined, 8 D K M in feature space and 2 D K M in pixel space. HAM10000 (N 7,000,
+M 4,700): 1 GB at 32x32x3, .7 GB at 1408-D; ISIC 2019 (N 17,700, M 9,000): 8 GB at 64x64x3, 1.6 GB
+at 1408-D.
 """
 
 from __future__ import annotations
@@ -179,7 +180,7 @@ def _fill(
       f"config.data.resample='adasyn' cannot fill the class {class_names[label]!r}: {reason}; use"
       " 'smote', or another config.data.resample_neighbours."
     ) from error
-  return filled[len(values) :]
+  return filled[len(values) :].copy()  # a view would keep all of it
 
 
 # What imbalanced-learn says, as it spells it -> what it means.
@@ -201,6 +202,6 @@ def _check_memory(shape: tuple[int, ...], labels: np.ndarray, item_bytes: int, m
   if free is not None and needed > 0.9 * free:
     raise UserError(
       f'config.data.resample={method!r} turns {count:,} rows of {width:,} numbers into'
-      f' {filled:,}, which takes {needed / 2**30:.1f} GiB where {free / 2**30:.1f} GiB are free: use'
-      " smaller images, feature space, or data.sampling='balanced'."
+      f' {filled:,}, which takes {needed / 2**30:.1f} GiB where {free / 2**30:.1f} GiB are free:'
+      " take smaller images, feature space, or config.data.sampling='balanced'."
     )
