@@ -151,7 +151,7 @@ class ArchiveBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):
 
   def _example_writer(self) -> tfds.core.ExampleWriter:
     file_format: Any = self.info.file_format  # Set by the time this is called.
-    return _StableWriter(file_format=file_format)
+    return StableWriter(file_format=file_format)
 
   def _shard_iterators_per_split(
     self, dl_manager: Any
@@ -239,7 +239,7 @@ class _Shard:
         yield image_id, {**pixels, **plan.records[image_id]}
 
 
-class _StableWriter(tfds.core.ExampleWriter):
+class StableWriter(tfds.core.ExampleWriter):
   """Writes the features of a record in the order of their names.
 
   TFDS leaves their order to chance; so records of two builds can be compared byte for byte.
