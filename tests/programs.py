@@ -15,6 +15,9 @@ import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from lesionjax import config as config_lib
+from lesionjax import experiment
+from lesionjax.pieces import Pieces
+from lesionjax.training.writer import Writer
 
 if TYPE_CHECKING:
   from ml_collections import ConfigDict
@@ -74,6 +77,26 @@ def finish(process: subprocess.Popen[str], returncode: int = 0) -> str:
   out, err = process.communicate(timeout=300)
   assert process.returncode == returncode, err[-3000:]
   return out
+
+
+class Killed(Exception):
+  """Raised by a run that `train_here` lets die."""
+
+
+def train_here(config, run_dir, monkeypatch, kind='', at=0):
+  """Trains in this process, without evaluation; dies before a record `kind` of step `at`."""
+  write = Writer.write
+
+  def write_or_die(self, found, step, *rest):
+    if (found, step) == (kind, at):
+      raise Killed
+    write(self, found, step, *rest)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(Writer, 'write', write_or_die)
+    pieces = Pieces.of(config)
+    run_dir.mkdir(exist_ok=True)
+    return experiment._train(pieces, experiment.run_directory.locate(run_dir))
 
 
 def records(workdir: pathlib.Path) -> list[dict[str, Any]]:

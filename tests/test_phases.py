@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from data_builders.errors import UserError
-from lesionjax import assembly, experiment, phase_inputs
+from lesionjax import assembly, phase_inputs
 from lesionjax import config as config_lib
 from lesionjax.dry_run import describe
 from lesionjax.phases import phases_of
@@ -15,8 +15,8 @@ from lesionjax.pieces import Pieces
 from lesionjax.training import classify
 from lesionjax.training.checkpoints import Checkpoints
 from lesionjax.training.progress import Progress, Rules, after_epoch, next_phase
-from lesionjax.training.writer import Writer
-from tests.programs import assert_identical, records, saved
+from tests.programs import Killed, assert_identical, records, saved
+from tests.programs import train_here as train
 
 OFF = {'flip_horizontal': False, 'rotation_deg': 0.0, 'noise_std': 0.0}
 HEAD = {
@@ -37,26 +37,6 @@ def config(tiny_config):
   tiny_config.phases = (HEAD, ALL)
   tiny_config.checkpoint.every_steps = 3
   return tiny_config
-
-
-class Killed(Exception):
-  pass
-
-
-def train(config, run_dir, monkeypatch, kind='', at=0):
-  """Trains without evaluation; dies before the record `kind` of step `at` is written."""
-  write = Writer.write
-
-  def write_or_die(self, found, step, *rest):
-    if (found, step) == (kind, at):
-      raise Killed
-    write(self, found, step, *rest)
-
-  with monkeypatch.context() as patch:
-    patch.setattr(Writer, 'write', write_or_die)
-    pieces = Pieces.of(config)
-    run_dir.mkdir(exist_ok=True)
-    return experiment._train(pieces, experiment.run_directory.locate(run_dir))
 
 
 def test_killed_in_any_phase_and_resumed_equals_uninterrupted(config, tmp_path, monkeypatch):
