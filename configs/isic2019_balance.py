@@ -7,10 +7,22 @@ Command: python main.py --config=configs/isic2019_balance.py --workdir=runs/bala
   from our run:  --config=configs/isic2019_balance.py:weights=run,size=64 --config.init_from=RUN
   no network:    --config=configs/isic2019_balance.py:arm=direct,weights=random,size=64,epochs=8
   as published:  --config=configs/isic2019_balance.py:protocol=published   (data=ham10000: theirs)
+  a strategy:    --config=configs/isic2019_balance.py:strategy=class_weights,steps=equal
+  their SMOTE:   --config=configs/isic2019_balance.py:strategy=smote,arm=head,weights=run
+    --config.init_from=BASELINE   (both protocols)
+  all of them:   python main.py --mode=sweep --config=configs/isic2019_balance.py:ARGUMENTS
+    --workdir=runs/strategies, then --mode=compare --workdir=... --reference=none_seed0
 
 Images are stretched to 256x256 when the data set is built, then hairs are removed (published: 17x17
 blackhat) and the lightness equalised. Two thirds of the epochs train the head on the frozen
 backbone at 1e-2, the rest everything at 1e-4; both stop early, and the rate halves on a plateau.
+
+Strategies against imbalance: configs/strategies.py. They are fair to compare with `steps=equal`
+(ours, and the sweep's): no early stopping, cosine, chosen by balanced accuracy, hence the same
+number of steps for all. `arm=head` is the text's network for oversampled features: 1408 -> 512 ->
+256 on the frozen backbone, Adam 1e-3, batch 256, 50 epochs, for every strategy; which epoch is
+chosen is ours. The text fills features before it splits them; here only training images are filled,
+and an epoch has the steps of the images that there are.
 
 Data: config.data.data_dir, built first where config.data.manual_dir names the official archives.
 """
@@ -19,39 +31,43 @@ from __future__ import annotations
 
 from ml_collections import ConfigDict
 
-from configs import arguments, base
+from configs import arguments, base, strategies
 from data_builders.errors import UserError
 from lesionjax.data.lesion import MODES
 
 CLEANING = ('hair-clahe', 'hair', 'none')
+SEEDS = range(3)
+"""Of every strategy in the sweep."""
+
+_COMMON = {
+  'protocol': arguments.PROTOCOLS,
+  'size': 256,
+  'epochs': 0,
+  'arm': ('two_phase', 'direct', 'head'),
+  'cleaning': CLEANING,
+  'data': ('isic2019', 'ham10000'),
+  'weights': arguments.WEIGHTS,
+  'lesion': MODES,
+  'steps': ('text', 'equal'),
+}
+_VARIED = {'strategy': strategies.NAMES, 'seed': arguments.Between(0, 0, 2**32 - 1)}
 
 
 def get_config(argument: str = '') -> ConfigDict:
   """Returns the configuration.
 
   Args:
-    argument: KEY=VALUE pairs: protocol=rigorous|published, size (px), epochs (of both phases),
-      arm=two_phase|direct, cleaning=hair-clahe|hair|none, data=isic2019|ham10000,
-      weights=imagenet|run|random, lesion=none|mask|crop|mask_crop|attention (of which the text
-      masks).
+    argument: KEY=VALUE pairs: protocol=rigorous|published, size (px), epochs (of all phases: 30,
+      with arm=head 50), arm=two_phase|direct|head, cleaning=hair-clahe|hair|none,
+      data=isic2019|ham10000, weights=imagenet|run|random, lesion=none|mask|crop|mask_crop|attention
+      (of which the text masks), steps=text|equal, strategy (see configs/strategies.py), seed.
   """
-  chosen = arguments.parse(
-    'isic2019_balance',
-    argument,
-    {
-      'protocol': arguments.PROTOCOLS,
-      'size': 256,
-      'epochs': 30,
-      'arm': ('two_phase', 'direct'),
-      'cleaning': CLEANING,
-      'data': ('isic2019', 'ham10000'),
-      'weights': arguments.WEIGHTS,
-      'lesion': MODES,
-    },
-  )
-  if chosen['arm'] == 'two_phase' and chosen['epochs'] < 2:
-    raise UserError(f'configs/isic2019_balance.py:{argument}: two phases take two epochs or more.')
+  chosen = arguments.parse('isic2019_balance', argument, {**_VARIED, **_COMMON})
+  epochs = chosen['epochs'] or (50 if chosen['arm'] == 'head' else 30)
+  late = strategies.late_epochs(chosen['strategy'], epochs)
+  _check(argument, chosen, epochs - late)
   config = base.get_config()
+  config.seed = chosen['seed']
   config.recipe = 'isic2019_balance'
   cleaning = '' if chosen['cleaning'] == 'none' else f'-{chosen["cleaning"]}'
   if chosen['protocol'] == 'published':
@@ -61,32 +77,109 @@ def get_config(argument: str = '') -> ConfigDict:
   config.data.size_px = chosen['size']
   config.data.lesion = chosen['lesion']
 
+  config.model.name = 'efficientnet_b2'
+  if chosen['weights'] == 'random':
+    with config.unlocked():
+      config.model.arguments.momentum = 0.9  # Keras' .99 outlasts a short run from drawn weights
+  # What colour alone tells is the same with every strategy and seed.
+  config.evaluate.colour_baseline = (chosen['strategy'], chosen['seed']) == ('none', 0)
+  if chosen['arm'] == 'head':
+    _train_head(config, epochs - late)
+    strategies.apply_frozen(config, chosen['strategy'], late)
+    return config
+  _train_network(config, chosen, epochs - late)
+  strategies.apply(config, chosen['strategy'], late)
+  return config
+
+
+def get_sweep(argument: str = '') -> dict[str, str]:
+  """Returns the runs of the study: every strategy with three seeds.
+
+  Args:
+    argument: as `get_config` takes it, without strategy and seed; steps=equal unless it says text.
+
+  Returns:
+    Name of the run, such as smote_seed1, to its argument. With arm=head, class_aware is left out:
+    crt is the same there.
+  """
+  steps = ('equal', 'text')
+  chosen = arguments.parse('isic2019_balance', argument, {**_COMMON, 'steps': steps})
+  frozen = chosen['arm'] == 'head'
+  if frozen:
+    del chosen['steps']
+  # Only what is not the default: the names of the keys are few, and the commands short.
+  said = [f'{key}={value}' for key, value in chosen.items() if value != _default(key)]
+  names = [name for name in strategies.NAMES if not (frozen and name == 'class_aware')]
+  return {
+    f'{name}_seed{seed}': ','.join([f'strategy={name}', f'seed={seed}', *said])
+    for name in names
+    for seed in SEEDS
+  }
+
+
+def _default(key: str) -> object:
+  rule = _COMMON[key]
+  return rule[0] if isinstance(rule, tuple) else rule
+
+
+def _check(argument: str, chosen: dict, epochs: int) -> None:
+  """Refuses epochs too few to divide, and what has no effect."""
+  where = f'configs/isic2019_balance.py:{argument}'
+  least = 2 if chosen['arm'] == 'two_phase' else 1
+  if epochs < least:
+    raise UserError(
+      f'{where}: two phases take two epochs or more, and strategy={chosen["strategy"]} at its end'
+      ' one more: give more epochs.'
+      if chosen['arm'] == 'two_phase'
+      else f'{where}: strategy={chosen["strategy"]} takes two epochs or more.'
+    )
+  if chosen['arm'] == 'head' and chosen['steps'] == 'equal':
+    raise UserError(
+      f'{where}: steps=equal has no effect with arm=head, which never stops early: leave it out.'
+    )
+
+
+def _train_head(config: ConfigDict, epochs: int) -> None:
+  """The text's network on frozen features, which are computed once."""
+  with config.unlocked():
+    config.model.arguments.head = 'mlp_512_256'
+  config.train.epochs = epochs
+  config.train.batch_size = 256
+  config.optimiser.name = 'adam'
+  config.optimiser.learning_rate = 1e-3
+  config.select.metric = 'balanced_accuracy'
+  head = {'name': 'head', 'epochs': epochs, 'trainable': 'head', 'cache_features': True}
+  config.phases = (head,)
+
+
+def _train_network(config: ConfigDict, chosen: dict, epochs: int) -> None:
+  """Images that vary, and the whole network, with its head first or at once."""
   augment = config.augment
   augment.flip_horizontal = augment.flip_vertical = True
   augment.rotation_deg = 54.0  # .15 of a turn
   augment.translate = 0.1
   augment.contrast = 0.1
 
-  config.model.name = 'efficientnet_b2'
   with config.unlocked():
     config.model.arguments.dropout = 0.2
-  config.train.epochs = chosen['epochs']
+  config.train.epochs = epochs
   config.train.batch_size = 64
   config.optimiser.name = 'adam'
   config.optimiser.learning_rate = 1e-4
-  config.schedule.name = 'plateau'
-  config.schedule.plateau_factor = 0.5
-  config.schedule.plateau_epochs = 5
-  config.schedule.plateau_floor = 1e-7
-  config.select.metric = 'loss'
-  config.select.patience_epochs = 10
+  if chosen['steps'] == 'equal':
+    config.schedule.name = 'cosine'
+    config.select.metric = 'balanced_accuracy'
+  else:
+    config.schedule.name = 'plateau'
+    config.schedule.plateau_factor = 0.5
+    config.schedule.plateau_epochs = 5
+    config.schedule.plateau_floor = 1e-7
+    config.select.metric = 'loss'
+    config.select.patience_epochs = 10
   if chosen['weights'] == 'random':
     config.optimiser.learning_rate = 1e-3
-    with config.unlocked():
-      config.model.arguments.momentum = 0.9  # Keras' .99 outlasts a short run from drawn weights
   if chosen['arm'] == 'two_phase':
-    config.phases = _phases(chosen['epochs'])
-  return config
+    config.phases = _phases(epochs)
 
 
 def _phases(epochs: int) -> tuple[dict, ...]:

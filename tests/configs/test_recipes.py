@@ -42,6 +42,8 @@ RUNS = [
   ('ham_resnet18_head', 'train=full,weights=random'),
   ('isic2019_balance', ''),
   ('isic2019_balance', 'arm=direct,weights=random,cleaning=none,data=ham10000'),
+  ('isic2019_balance', 'strategy=ldam_drw,arm=head,weights=random'),
+  ('isic2019_balance', 'strategy=crt,steps=equal,seed=2'),
   ('isic2019_scratch', 'protocol=published,size=128,model=efficientnet_b0'),
   ('lesion_masks', ''),
   ('lesion_masks', 'model=bcdunet,data=ham10000,size=64'),
@@ -55,7 +57,7 @@ def config_of(recipe, argument):
 
 def test_all_recipes_are_looked_at():
   files = {path.stem for path in pathlib.Path('configs').glob('*.py')}
-  assert {*RECIPES} == files - {'__init__', 'arguments', 'base'}
+  assert {*RECIPES} == files - {'__init__', 'arguments', 'base', 'strategies'}
 
 
 @pytest.mark.parametrize(('recipe', 'argument'), RUNS)
@@ -66,7 +68,8 @@ def test_a_recipe_is_a_complete_configuration(recipe, argument):
   for name in config.data.name.split(','):
     parse(name.partition('/')[2] or 'grouped')
   model = make_model(config, 2)
-  plan = Plan(2, 4, 8, 1, 0, Rules(config.select.metric), ('benign', 'malignant'))
+  names = ('benign', 'malignant')
+  plan = Plan(2, 4, 8, 1, 0, Rules(config.select.metric), names, class_counts=(5, 3))
   for phase in phases_of(config):
     make_task(phase, 2, plan, trainable_paths(phase, model))
 
