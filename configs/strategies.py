@@ -64,13 +64,14 @@ def late_epochs(strategy: str, epochs: int) -> int:
   return max(1, round(epochs / 5)) if late else 0
 
 
-def apply(config: ConfigDict, strategy: str, late: int) -> None:
+def apply(config: ConfigDict, strategy: str, late: int, head_rate: float = HEAD_RATE) -> None:
   """Changes a configuration; call it last.
 
   Args:
     config: of the recipe. Its phases, or the one phase it is, have the epochs that are left.
     strategy: of `NAMES`.
     late: epochs from `late_epochs`.
+    head_rate: learning rate of a head that is drawn anew at the end.
   """
   config.update_from_flattened_dict(_KEYS[strategy])
   if strategy == 'ldam_drw':
@@ -81,7 +82,7 @@ def apply(config: ConfigDict, strategy: str, late: int) -> None:
     return
   phases = tuple(dict(phase) for phase in config.phases)
   phases = phases or ({'name': 'all', 'epochs': config.train.epochs},)
-  config.phases = (*phases, _deferred(config, phases[-1], late, strategy))
+  config.phases = (*phases, _last_phase(config, phases[-1], late, strategy, head_rate))
 
 
 def apply_frozen(config: ConfigDict, strategy: str, late: int) -> None:
@@ -99,8 +100,10 @@ def apply_frozen(config: ConfigDict, strategy: str, late: int) -> None:
   apply(config, strategy, late)
 
 
-def _deferred(config: ConfigDict, before: dict[str, Any], late: int, strategy: str) -> dict:
-  """The last phase: weights and a tenth of the rate, or a new head."""
+def _last_phase(
+  config: ConfigDict, before: dict[str, Any], late: int, strategy: str, head_rate: float
+) -> dict[str, Any]:
+  """Weights and a tenth of the rate, or a new head."""
   if strategy == 'ldam_drw':
     rate = before.get('optimiser', {}).get('learning_rate', config.optimiser.learning_rate)
     carried = {key: before[key] for key in ('trainable', 'cache_features') if key in before}
@@ -118,6 +121,6 @@ def _deferred(config: ConfigDict, before: dict[str, Any], late: int, strategy: s
     'reinit_head': True,
     'cache_features': True,
     'augment': base.get_config().augment.to_dict(),  # stored features: nothing random before them
-    'optimiser': {'learning_rate': HEAD_RATE},
+    'optimiser': {'learning_rate': head_rate},
     'data': _NEW_HEAD[strategy],
   }

@@ -29,7 +29,8 @@ from lesionjax.data.records import Split
 
 _PACKAGES = (
   'jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'grain', 'tensorflow-datasets',
-  'numpy', 'opencv-python-headless', 'scikit-learn', 'ml-collections',
+  'numpy', 'opencv-python-headless', 'scikit-learn', 'imbalanced-learn',
+  'ml-collections',
 )  # fmt: skip
 
 

@@ -37,6 +37,15 @@ def _sentence(index: int, phase: Mapping[str, Any], config: Mapping[str, Any]) -
     trained += f'; batch statistics of the frozen part {"move on" if moves else "are frozen, too"}'
   if phase.get('cache_features'):
     trained += '; on features that were computed once'
+  if phase.get('reinit_head'):
+    trained += '; the head is drawn anew at the start'
+  changes = [
+    f'{section}.{key}={value}'
+    for section in ('data', 'train')
+    for key, value in sorted((phase.get(section) or {}).items())
+  ]
+  if changes:
+    trained += f'; with {", ".join(changes)}'
   name = phase.get('name') or f'phase{index + 1}'
   epochs = phase.get('epochs') or (config.get('train') or {}).get('epochs')
   rate, schedule = told('optimiser', 'learning_rate'), told('schedule', 'name')

@@ -91,6 +91,26 @@ def test_the_published_head_lets_batch_statistics_drift():
   assert rigorous.freeze_batch_stats
 
 
+def test_adasyn_where_the_text_has_it_and_where_it_belongs():
+  def data(argument):
+    config = ham_adasyn.get_config(argument)
+    config_lib.validate(config)
+    return [
+      (p.config.data.sampling, p.config.data.resample, p.config.data.resample_space, p.reinit_head)
+      for p in phases_of(config)
+    ]
+
+  pixels = ('uniform', 'adasyn', 'pixels', False)
+  assert data('protocol=published') == data('protocol=published,model=vgg16') == [pixels]
+  assert data('') == data('model=vgg16') == [('balanced', 'none', 'features', False)]
+  assert data('model=vgg16,balance=adasyn') == [('uniform', 'adasyn', 'features', False)]
+  plain, anew = ('uniform', 'none', 'features', False), ('uniform', 'adasyn', 'features', True)
+  assert data('balance=adasyn') == [plain, anew]
+  phases = phases_of(ham_adasyn.get_config('balance=adasyn'))
+  assert [phase.config.train.epochs for phase in phases] == [20, 5]
+  assert phases[-1].config.optimiser.learning_rate == 1e-3
+
+
 def test_a_run_to_start_from_must_be_named():
   with pytest.raises(UserError, match=r'config\.init_from'):
     config_lib.validate(ham_resnet18_head.get_config('weights=run'))
@@ -100,6 +120,7 @@ def test_a_run_to_start_from_must_be_named():
   ('recipe', 'argument', 'sentence'),
   [
     ('ham_adasyn', 'model=cnn,weights=run', 'train and weights have no effect with model=cnn'),
+    ('ham_adasyn', 'balance=adasyn,epochs=1', 'takes two epochs or more'),
     ('isic2019_balance', 'epochs=1', 'two phases take two epochs'),
     ('quickstart', 'size=3', r'configs/quickstart\.py:size=3: the recipe takes no argument'),
   ],

@@ -34,6 +34,12 @@ def test_cached_features_and_frozen_patterns_are_told():
   assert line.endswith('; on features that were computed once.')
 
 
+def test_what_a_phase_reads_and_lowers_is_told():
+  phase = {'reinit_head': True, 'data': {'resample': 'smote'}, 'train': {'loss': 'focal'}}
+  (line,) = phases.sentences({**_REST, 'phases': [phase]})
+  assert line.endswith('drawn anew at the start; with data.resample=smote, train.loss=focal.')
+
+
 def test_a_run_without_phases_says_nothing():
   assert phases.sentences({}) == phases.sentences({'phases': []}) == []
 
