@@ -165,10 +165,11 @@ def _fill(
 
   target = {label: int(np.bincount(labels).max())}
   state = int(np.random.SeedSequence((seed, label)).generate_state(1)[0])
+  options: dict[str, Any] = {'sampling_strategy': target, 'random_state': state}
   if method == 'smote':
-    sampler: Any = SMOTE(sampling_strategy=target, k_neighbors=neighbours, random_state=state)
+    sampler: Any = SMOTE(k_neighbors=neighbours, **options)
   else:
-    sampler = ADASYN(sampling_strategy=target, n_neighbors=neighbours, random_state=state)
+    sampler = ADASYN(n_neighbors=neighbours, **options)
   try:
     with threadpoolctl.threadpool_limits(1):  # the same bits on any number of cores
       filled, _ = sampler.fit_resample(values, labels)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
 from configs import base
 from data_builders.errors import UserError
+from lesionjax.models.parts import Head
 from lesionjax.training import imbalance
+from lesionjax.training.classify import make_task
 from lesionjax.training.label_loss import make_label_loss
+from lesionjax.training.supervised import Settings
 
 COUNTS = np.array([625, 16, 81, 1])
 NAMES = ('nv', 'df', 'mel', 'vasc')
@@ -133,6 +137,34 @@ def test_a_weight_multiplies_the_loss_of_its_class(name, scores):
   weighted = make(loss=name, class_weights='balanced')(logits, labels)
   expected = compute_class_weight('balanced', classes=np.arange(4), y=LABELS)[scores[1]]
   np.testing.assert_allclose(weighted, plain * expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+  'values',
+  [
+    {'class_weights': 'effective'},
+    {'loss': 'ldam', 'class_weights': 'balanced'},
+    {'loss': 'logit_adjusted'},
+  ],
+)
+def test_a_batch_in_parts_gives_the_gradient_of_the_whole(values):
+  model = Head(4)
+  rng = np.random.default_rng(0)
+  batch = {
+    'image': jnp.asarray(rng.normal(size=(8, 5)), jnp.float32),
+    'label': jnp.asarray([0, 0, 0, 0, 1, 2, 2, 3]),
+  }
+
+  def after(accumulate):
+    tx = Settings(optax.sgd(0.5), lambda step: 0.5, accumulate=accumulate)
+    task = make_task(model, 4, tx, lambda image, key: image, make(**values))
+    state = task.init(jax.random.key(0), batch)
+    state, metrics = jax.jit(task.train_step)(state, batch, jax.random.key(1))
+    return state.params['head']['kernel'], metrics['loss']
+
+  (whole, loss), (parts, loss_of_parts) = after(1), after(4)
+  np.testing.assert_allclose(parts, whole, rtol=1e-5, atol=1e-6)
+  assert loss_of_parts == pytest.approx(float(loss), rel=1e-6)
 
 
 @pytest.mark.parametrize(
