@@ -17,7 +17,7 @@ def get_config() -> ConfigDict:
     A locked ConfigDict; `config.unlocked()` is never needed, recipes assign to existing keys.
   """
   config = ConfigDict()
-  config.task = 'classify'  # 'classify' or 'segment'
+  config.task = 'classify'  # 'classify', 'segment' or 'generate'
   config.recipe = ''  # name of the recipe, shown in the report
   config.protocol = 'rigorous'  # 'rigorous' or 'published' (see docs/results.md)
   config.seed = 0  # initial weights, data order and augmentation
@@ -57,9 +57,11 @@ def get_config() -> ConfigDict:
   config.phases = ()
   config.optimiser = _optimiser()
   config.schedule = _schedule()
+  config.gan = _gan()
 
   config.select = select = ConfigDict()
-  # On validation; decides which checkpoint is best. To segment: 'dice', 'jaccard', 'loss' ...
+  # On validation; decides which checkpoint is best. To segment: 'dice', 'jaccard', 'loss' ...; to
+  # generate: 'latest' (the newest) or, with gan.judge, 'fid', 'kid', 'judge_recall' ...
   select.metric = 'balanced_accuracy'
   select.patience_epochs = 0  # stop after this many epochs without a better one; 0 = never
 
@@ -151,7 +153,7 @@ def _normalise() -> ConfigDict:
 def _model() -> ConfigDict:
   """The network."""
   model = ConfigDict()
-  model.name = 'resnet18'  # a key of lesionjax.models.MODELS, or of SEGMENTERS to segment
+  model.name = 'resnet18'  # a key of lesionjax.models.MODELS, of SEGMENTERS or of GENERATORS
   model.arguments = ConfigDict()  # keyword arguments of that model, such as {'width': 32}
   model.dtype = 'float32'  # of the computation: 'float32' or 'bfloat16'; parameters stay float32
   # Weights to start from: '' draws them, 'imagenet' takes those that lesionjax.models.table names,
@@ -212,3 +214,23 @@ def _schedule() -> ConfigDict:
   schedule.plateau_epochs = 5  # ... after this many epochs without a lower validation loss
   schedule.plateau_floor = 1e-7  # smallest learning rate of plateau
   return schedule
+
+
+def _gan() -> ConfigDict:
+  """Only with task='generate'; config.optimiser and config.schedule are the generator's."""
+  gan = ConfigDict()
+  gan.latent = 128  # standard normal numbers that an image is drawn from
+  gan.loss = 'hinge'  # 'hinge', or 'bce' with the generator's loss that does not saturate
+  gan.discriminator_learning_rate = 4e-4  # peak; everything else is as of config.optimiser
+  # Updates of the discriminator before the generator's one; each takes its own part of the batch.
+  gan.discriminator_steps = 1
+  gan.r1 = 0.0  # weight of the squared slope of the discriminator at real images; 0 = off
+  # Of what the discriminator sees, real or generated: 'colour', 'translation', 'cutout'.
+  gan.augment = ('colour', 'translation', 'cutout')
+  gan.augment_strength = 1.0  # 0 = none, 1 = as published
+  gan.grid_columns = 10  # samples of every class in WORKDIR/samples
+  # A finished classifier's run, trained on the same classes, preprocessing and split: after every
+  # epoch FID, KID and the share it recognises are measured with it on validation; '' = none.
+  gan.judge = ''
+  gan.judge_images = 1000  # of validation, and as many generated ones, after every epoch
+  return gan

@@ -9,15 +9,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-  from lesionjax.predictor import Classifier, Segmenter
+  from lesionjax.predictor import Classifier, Generator, Segmenter
 
 __all__ = ['load']
 
 # What imports jax and its company, which the wheel alone does not install.
 _TRAINING_SIDE = (
   'assembly', 'config', 'data.augment', 'data.colour', 'data.noise', 'data.render', 'data.stream',
-  'data.warp', 'dry_run', 'evaluating', 'experiment', 'inference', 'mask_scoring', 'mask_writing',
-  'models', 'modes', 'predictor', 'processes', 'run_directory', 'scoring', 'training',
+  'data.warp', 'dry_run', 'evaluating', 'experiment', 'generating', 'generation_scoring',
+  'inference', 'judging', 'mask_scoring', 'mask_writing', 'models', 'modes', 'predictor',
+  'processes', 'run_directory', 'sampling', 'scoring', 'training',
 )  # fmt: skip
 
 
@@ -37,7 +38,7 @@ if importlib.util.find_spec('jax') is None:
   sys.meta_path.insert(0, _WithoutJax())
 
 
-def load(run: str) -> Classifier | Segmenter:
+def load(run: str) -> Classifier | Segmenter | Generator:
   """Opens a trained run for prediction, in a notebook or a script.
 
   Args:
@@ -45,13 +46,14 @@ def load(run: str) -> Classifier | Segmenter:
 
   Returns:
     A Classifier, `load(run).predict(images).probabilities`, or of a segmenter's run a Segmenter,
-    `load(run).predict(images).masks`.
+    `load(run).predict(images).masks`, of a generator's a Generator, `load(run).generate(labels)`.
 
   Raises:
     UserError: when it is no run, or has no finished epoch.
   """
   # They import jax: `import lesionjax` stays light.
-  from lesionjax.predictor import Classifier, Segmenter
+  from lesionjax.predictor import Classifier, Generator, Segmenter
   from lesionjax.run_directory import read_config
 
-  return Segmenter(run) if read_config(run).task == 'segment' else Classifier(run)
+  kinds = {'segment': Segmenter, 'generate': Generator}
+  return kinds.get(read_config(run).task, Classifier)(run)

@@ -22,14 +22,15 @@ from lesionjax.data.lesion import Lesion
 from lesionjax.data.records import Split
 from lesionjax.data.stream import eval_stream, to_device, train_stream
 from lesionjax.models import build_model
+from lesionjax.models.generation import build_gan
 from lesionjax.models.parts import head_of
 from lesionjax.models.segmentation.table import build_segmenter
 from lesionjax.phases import Phase, augment_options
-from lesionjax.training import classify, segment
+from lesionjax.training import adversarial, classify, segment
 from lesionjax.training.cached import on_features
 from lesionjax.training.classify import Prepare, PrepareWithMask
-from lesionjax.training.loop import Plan
 from lesionjax.training.label_loss import make_label_loss
+from lesionjax.training.loop import Plan
 from lesionjax.training.mesh import Mesh
 from lesionjax.training.optimiser import make_optimiser, make_schedule
 from lesionjax.training.progress import Rules
@@ -166,8 +167,16 @@ def eval_batches(
     pixels=pixels,
     labels=labels,
   )
-  dataset = dataset.map(lambda batch: {key: batch[key] for key in ('image', 'valid')})
-  return iter(to_device(dataset, mesh.batch))
+  generates = config.task == 'generate'  # beside every image one of its class
+
+  def choose(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What the step reads; the row number has 64 bits, which devices have not."""
+    chosen = {key: batch[key] for key in ('image', 'valid')}
+    if generates:
+      chosen |= {'label': batch['label'], 'index': batch['index'].astype(np.int32)}
+    return chosen
+
+  return iter(to_device(dataset.map(choose), mesh.batch))
 
 
 def make_prepare_with_mask(config: ConfigDict) -> PrepareWithMask:
@@ -204,6 +213,9 @@ def make_model(config: ConfigDict, num_classes: int) -> Any:
   arguments = config.model.arguments.to_dict()
   if config.task == 'segment':
     return build_segmenter(config.model.name, dtype=dtype, **arguments)
+  if config.task == 'generate':
+    size, latent = config.data.size_px, config.gan.latent
+    return build_gan(config.model.name, num_classes, size, latent, dtype, **arguments)
   return build_model(config.model.name, num_classes, dtype, **arguments)
 
 
@@ -211,6 +223,8 @@ def make_eval_step(config: ConfigDict, model: Any) -> Callable[[Any, Batch], dic
   """Returns (weights, batch) -> outputs of every image, for the task of the configuration."""
   if config.task == 'segment':
     return segment.make_eval_step(model, make_prepare_with_mask(config))
+  if config.task == 'generate':
+    return adversarial.make_eval_step(model, make_prepare(config))
   return classify.make_eval_step(model, make_prepare(config))
 
 
@@ -268,7 +282,9 @@ def make_task(
   config = phase.config
   settings = _make_settings(phase, plan, trainable)
   model = make_model(config, num_classes)
-  if config.task == 'segment':
+  if config.task == 'generate':
+    whole = adversarial.make_task(model, _adversarial(config, settings, plan), make_prepare(config))
+  elif config.task == 'segment':
     whole = segment.make_task(
       model,
       settings,
@@ -294,7 +310,7 @@ def make_task(
 
 def _count_classes(config: ConfigDict, split: Split) -> tuple[int, ...]:
   """Training images of every class; a segmenter has no use for them."""
-  if config.task == 'segment':
+  if config.task != 'classify':
     return ()
   counts = np.bincount(split.labels[split.labels >= 0], minlength=len(split.class_names))
   return tuple(counts.tolist())
@@ -316,6 +332,25 @@ def _make_settings(phase: Phase, plan: Plan, trainable: frozenset[str] | None) -
     accumulate=config.train.accumulate,
     trainable=trainable,
     freeze_batch_stats=phase.freeze_batch_stats,
+  )
+
+
+def _adversarial(config: ConfigDict, settings: Settings, plan: Plan) -> adversarial.Settings:
+  """The settings of two updates: the discriminator's differ in the learning rate."""
+  gan = config.gan
+  rate = make_schedule(
+    config.schedule, gan.discriminator_learning_rate, plan.steps_per_epoch, plan.total_steps
+  )
+  return adversarial.Settings(
+    generator=settings.tx,
+    discriminator=make_optimiser(config.optimiser, rate, config.train.clip_norm),
+    schedule=settings.schedule,
+    loss=gan.loss,
+    r1=gan.r1,
+    augment=tuple(gan.augment),
+    augment_strength=gan.augment_strength,
+    discriminator_steps=gan.discriminator_steps,
+    ema_decay=config.train.ema_decay,
   )
 
 

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from data_builders import labels
 from data_builders.cleaning import pipeline
 from data_builders.errors import UserError
+from lesionjax import gan_config
 from lesionjax.data import resample
 from lesionjax.data.datasets import names_of
 from lesionjax.data.lesion import MODES
@@ -58,10 +59,11 @@ _LATER = {
   'model.pretrained': '',
   'model.reinit': ('head',),
   'phases': (),
+  'gan': gan_config.DEFAULTS,
 }
 
 _CHOICES = {
-  'task': ('classify', 'segment'),
+  'task': ('classify', 'segment', 'generate'),
   'protocol': ('rigorous', 'published'),
   'data.sampling': SAMPLINGS,
   'data.resample': ('none', *resample.METHODS),
@@ -72,6 +74,7 @@ _CHOICES = {
   'model.dtype': ('float32', 'bfloat16'),
   'optimiser.name': ('adamw', 'adam', 'sgd'),
   'schedule.name': ('constant', 'step', 'cosine', 'one_cycle', 'plateau'),
+  **gan_config.CHOICES,
 }
 
 # key -> (lowest, highest, which the message calls it)
@@ -113,6 +116,7 @@ _RANGES = {
   'evaluate.batch_size': (1, None),
   'evaluate.resamples': (1, None),
   'evaluate.examples': (0, 200),
+  **gan_config.RANGES,
 }
 
 
@@ -198,6 +202,9 @@ def validate(config: ConfigDict) -> None:
 
 def _validate_task(config: ConfigDict) -> None:
   """Loss, sampling and view of the lesion must be such as the task has."""
+  if config.task == 'generate':
+    gan_config.validate(config)
+    return
   allowed = losses.NAMES if config.task == 'classify' else tuple(MASK_LOSSES)
   if config.train.loss not in allowed:
     raise UserError(
@@ -272,6 +279,14 @@ def to_dict(config: ConfigDict) -> dict[str, Any]:
 def from_dict(values: Mapping[str, Any]) -> ConfigDict:
   """Returns the locked configuration that `to_dict` wrote; keys that came later are neutral."""
   config = ConfigDict(dict(values))
+  _complete(config)
+  if config.segmenter is not None:
+    _complete(config.segmenter)
+  return config.lock()
+
+
+def _complete(config: ConfigDict) -> None:
+  """Adds the keys that came later, with the value that changes nothing."""
   for key, value in _LATER.items():
     *sections, name = key.split('.')
     place = config
@@ -279,7 +294,6 @@ def from_dict(values: Mapping[str, Any]) -> ConfigDict:
       place = place.get(section, {})
     if name not in place:
       place[name] = value
-  return config.lock()
 
 
 def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ from data_builders.errors import UserError
 from lesionjax import (
   assembly,
   files,
+  generation_scoring,
   inference,
   mask_scoring,
   processes,
@@ -65,6 +66,11 @@ def evaluate(
   config = two_stage.resolve(run_directory.read_config(run_dir), run_dir)
   if data_dir:
     config.data.data_dir = data_dir
+  if config.task == 'generate' and eval_data:
+    raise UserError(
+      f'--eval_data={eval_data} goes with classifiers and segmenters; {run_dir} is a generator,'
+      ' which is measured against its own data.'
+    )
   class_names = run_directory.class_names(run_dir)
   out_dir, names = run_dir, [config.data.validation_split, config.data.test_split]
   if eval_data:
@@ -136,6 +142,8 @@ def _measure(
   class_names: tuple[str, ...],
 ) -> dict[str, Any]:
   """Writes predictions and examples of every split; returns the metrics with intervals."""
+  if config.task == 'generate':
+    return generation_scoring.score(config, run_dir, splits, outputs, class_names)
   if config.task == 'segment':
     external = config.data.validation_split not in splits
     fitted = mask_scoring.read_postprocess(run_dir) if external else None

@@ -12,6 +12,7 @@ from data_builders.errors import UserError
 from lesionjax import (
   assembly,
   files,
+  judging,
   mask_writing,
   run_directory,
   starting,
@@ -77,6 +78,9 @@ def _check_held_out(pieces: Pieces) -> None:
       purpose = f'config.init_from={config.init_from}'
       published = config.protocol == 'published'
       run_directory.refuse_seen(config.init_from, held_out, purpose, images_only=published)
+  if config.task == 'generate' and config.gan.judge:
+    test = assembly.open_data(config, config.data.test_split)
+    judging.check(config, pieces.train.class_names, [pieces.validation, test])
   if config.segmenter is None:
     _check_masks(pieces)
 
@@ -118,7 +122,7 @@ def _train(pieces: Pieces, run_dir: epath.Path) -> Progress:
             plan=phase.plan,
             key=train_key,
             mesh=pieces.mesh,
-            validate=inputs.validator(phase),
+            validate=inputs.validator(phase, run_dir),
             checkpoints=checkpoints,
             writer=writer,
             progress=progress,

@@ -7,10 +7,11 @@ from typing import Any
 
 import jax
 import numpy as np
+from etils import epath
 from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
-from lesionjax import assembly, inference, mask_scoring, scoring
+from lesionjax import assembly, generating, inference, mask_scoring, scoring
 from lesionjax.data.records import Split
 from lesionjax.data.resample import resample_features, resample_pixels
 from lesionjax.pieces import PhasePieces, Pieces
@@ -152,9 +153,18 @@ class Inputs:
     batches = assembly.eval_batches(config, split, pieces.mesh, pixels, labels)
     return inference.predict_batches(predict, state.weights, batches)['pre_logits']
 
-  def validator(self, phase: PhasePieces) -> Callable[[State], dict[str, float]]:
-    """Returns state -> metrics on validation; call it after `batches`."""
+  def validator(
+    self, phase: PhasePieces, run_dir: epath.Path
+  ) -> Callable[[State], dict[str, float]]:
+    """Returns state -> metrics on validation; call it after `batches`.
+
+    Args:
+      phase: its pieces.
+      run_dir: where a generator's samples go.
+    """
     pieces = self._pieces
+    if pieces.config.task == 'generate':
+      return generating.validator(pieces, phase, run_dir, self._validation_pixels)
     predict = inference.compile_predict(phase.task.eval_step, pieces.mesh)
     stored: Batch = {}
     if self._validation is not None:

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
 from lesionjax import config as config_lib
-from lesionjax import mask_scoring
+from lesionjax import gan_config, mask_scoring
 from lesionjax.assembly import (
   ensure_data,
   make_model,
@@ -30,10 +30,12 @@ from lesionjax.training.progress import Progress
 from lesionjax.training.state import Task
 
 
-def check_selection(metric: str, split: Split, task: str = 'classify') -> None:
+def check_selection(metric: str, split: Split, config: ConfigDict) -> None:
   """Refuses a selection metric that validation does not measure."""
   names = split.class_names
-  if task == 'segment':
+  if config.task == 'generate':
+    allowed = gan_config.validation_metrics(config)
+  elif config.task == 'segment':
     allowed = set(mask_scoring.VALIDATION_METRICS)
   else:
     uniform = np.full((len(split), len(names)), 1 / len(names))
@@ -84,7 +86,7 @@ class Pieces:
     ensure_data(config)
     train = open_training_data(config)
     validation = open_data(config, config.data.validation_split)
-    check_selection(config.select.metric, validation, config.task)
+    check_selection(config.select.metric, validation, config)
     for phase in phases:
       data = phase.config.data
       check_counts(train.labels, train.class_names, data.resample, data.resample_neighbours)

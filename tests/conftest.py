@@ -143,3 +143,40 @@ def segmenter(segmenter_config: ConfigDict, segmenter_dir: pathlib.Path) -> path
   if not segmenter_dir.exists():
     programs.finish(programs.start(segmenter_config, segmenter_dir))
   return segmenter_dir
+
+
+@pytest.fixture
+def generator_config(tiny_data_dir: pathlib.Path) -> ConfigDict:
+  """Returns the configuration of a narrow pair that trains 8 steps."""
+  config = _tiny_config(tiny_data_dir)  # not the fixture, which other fixtures change
+  config.task = 'generate'
+  config.model.name = 'projection'
+  with config.unlocked():
+    config.model.arguments = {'width': 4, 'discriminator_width': 4, 'embedding': 4}
+  config.normalise.mean = config.normalise.std = (0.5, 0.5, 0.5)
+  config.augment.rotation_deg = config.augment.noise_std = 0.0
+  config.data.sampling = 'balanced'
+  config.train.epochs = 2
+  config.train.ema_decay = 0.9
+  config.optimiser.name = 'adam'
+  config.optimiser.beta1 = 0.0
+  config.gan.latent = 8
+  config.gan.grid_columns = 3
+  config.select.metric = 'latest'
+  return config
+
+
+@pytest.fixture(scope='session')
+def generator_dir(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+  """Returns the directory of the generator; filled by the first test that asks for it."""
+  return tmp_path_factory.mktemp('generator') / 'run'
+
+
+@pytest.fixture
+def generator(generator_config: ConfigDict, generator_dir: pathlib.Path) -> pathlib.Path:
+  """Returns the directory of a trained generator, made once for all tests."""
+  from tests import programs
+
+  if not generator_dir.exists():
+    programs.finish(programs.start(generator_config, generator_dir))
+  return generator_dir

@@ -1,4 +1,4 @@
-"""Convolutions of 4x4 px at stride 2, down and up, as a GAN has them, without XLA's cliffs on a CPU.
+"""Convolutions of 4x4 px at stride 2, down and up, as a GAN has them, fast on a CPU.
 
 Four taps of a side at stride 2 are two taps over squares of 2x2 px: seen as squares with four times
 the channels, either one is a convolution of 2x2 px at stride 1, of the same arithmetic, whose
@@ -77,9 +77,7 @@ def _up(x, kernel):
   # Row i of the result holds the upper halves of square row i and the lower ones of row i - 1.
   y = ops.conv(x, taps.reshape(2, 2, channels, 4 * features), (1, 1), _ONE)
   y = y.reshape(batch, height + 1, width + 1, 2, 2, features)
-  rows = [
-    jnp.stack([y[:, a : a + height, b : b + width, a, b] for b in (0, 1)], 3) for a in (0, 1)
-  ]
+  rows = [jnp.stack([y[:, a : a + height, b : b + width, a, b] for b in (0, 1)], 3) for a in (0, 1)]
   return jnp.stack(rows, 2).reshape(batch, 2 * height, 2 * width, features)
 
 

@@ -14,7 +14,7 @@ from lesionjax.report import figures
 from lesionjax.report.figures import Plot
 from lesionjax.report.run_files import Run, number
 
-_LOWER_IS_BETTER = ('loss', 'log_loss')
+_LOWER_IS_BETTER = ('loss', 'log_loss', 'discriminator_loss', 'fid', 'kid')
 _CURVES = (
   ('loss', 'Loss', 'mean over images (nats)'),
   ('accuracy', 'Accuracy', 'share of images'),

@@ -14,6 +14,7 @@ from lesionjax.report import (
   figures,
   figures_scores,
   figures_training,
+  generation_page,
   mask_page,
   phases,
   rendering,
@@ -38,12 +39,20 @@ def write_report(run_dir: str | os.PathLike[str]) -> epath.Path:
   """
   run = read_run(run_dir)
   split = run.splits[0] if run.splits else ''
-  segments = run.option('task') == 'segment'
+  task = run.option('task')
   with figures.style():
-    plots = mask_page.plots(run, split) if segments else _plots(run, split)
+    if task == 'segment':
+      plots = mask_page.plots(run, split)
+    else:
+      plots = generation_page.plots(run) if task == 'generate' else _plots(run, split)
     shown = rendering.write_figures(run.directory / 'figures', plots)
-  context = {'mask': mask_page.context(run, split)} if segments else _context(run, split)
-  template = rendering.environment().get_template('masks.html.j2' if segments else 'report.html.j2')
+  if task == 'segment':
+    name, context = 'masks', {'mask': mask_page.context(run, split)}
+  elif task == 'generate':
+    name, context = 'generation', generation_page.context(run, split)
+  else:
+    name, context = 'report', _context(run, split)
+  template = rendering.environment().get_template(f'{name}.html.j2')
   page = template.render(_common(run, split, shown) | context)
   report = run.directory / 'report.html'
   files.write_text(report, page)

@@ -33,6 +33,18 @@ _OVERALL = {
   'pixel_accuracy': 'Pixel accuracy',
   'hd95_percent': '95 % Hausdorff distance (% of the diagonal, lower is better)',
   'failure': 'Failures, Jaccard below 0.65 (lower is better)',
+  'fid': 'FID, features of the judge (lower is better)',
+  'kid': 'KID, features of the judge (lower is better)',
+  'manifold_precision': 'Precision: generated images within the manifold of real ones',
+  'manifold_recall': 'Recall: real images within the manifold of generated ones',
+  'judge_recall': 'Generated images recognised, mean over classes',
+  'real_recall': 'Real images recognised, mean over classes',
+  'judge_ratio': 'Generated images recognised, as a share of real ones',
+  'memorised': 'Generated images nearer to training than training to itself (lower is better)',
+  'real_memorised': 'The same of real held-out images',
+  'discriminator_loss': 'Loss of the discriminator',
+  'real_logit': 'Logit of real images',
+  'fake_logit': 'Logit of generated images',
 }
 PER_CLASS = {
   'recall': 'Recall',
@@ -107,7 +119,8 @@ def overall_rows(run: Run) -> tuple[list[tuple[str, str]], list[dict[str, Any]]]
 
 def _first(metrics: Mapping[str, Any]) -> Entry | None:
   """A metric that rests on all images."""
-  return next((metrics[name] for name in ('accuracy', 'dice') if name in metrics), None)
+  names = ('accuracy', 'dice', 'fake_logit')
+  return next((metrics[name] for name in names if name in metrics), None)
 
 
 def class_rows(run: Run, split: str) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 # Everything else that validation measures is better when higher.
-_LOWER_IS_BETTER = ('loss', 'log_loss')
+LOWER_IS_BETTER = ('loss', 'log_loss', 'discriminator_loss', 'fid', 'kid')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +89,7 @@ def after_epoch(
     taken as best, so that there is a best checkpoint.
   """
   value, loss = validation[rules.metric], validation['loss']
-  sign = -1.0 if rules.metric in _LOWER_IS_BETTER else 1.0
+  sign = -1.0 if rules.metric in LOWER_IS_BETTER else 1.0
   best = progress.best_metric
   better = best is None or _is_better(sign * value, sign * best)
   best_here = progress.phase_best

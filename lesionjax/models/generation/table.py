@@ -102,7 +102,9 @@ def _check_size(name: str, spec: GeneratorSpec, size_px: int) -> None:
   power = not spec.power_of_two or size_px & (size_px - 1) == 0
   if not (multiple and power):
     allowed = 'a power of two, 16 or more' if spec.power_of_two else f'a multiple of {spec.stride}'
-    raise UserError(f'generator {name!r} makes square images whose side is {allowed}, not {size_px}')
+    raise UserError(
+      f'generator {name!r} makes square images whose side is {allowed}, not {size_px}'
+    )
 
 
 def build_gan(
