@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-  from lesionjax.predictor import Classifier, Generator, Segmenter
+  from lesionjax.predictor import Classifier, Segmenter
+  from lesionjax.sampling import Generator
 
 __all__ = ['load']
 
@@ -52,8 +53,9 @@ def load(run: str) -> Classifier | Segmenter | Generator:
     UserError: when it is no run, or has no finished epoch.
   """
   # They import jax: `import lesionjax` stays light.
-  from lesionjax.predictor import Classifier, Generator, Segmenter
+  from lesionjax.predictor import Classifier, Segmenter
   from lesionjax.run_directory import read_config
+  from lesionjax.sampling import Generator
 
   kinds = {'segment': Segmenter, 'generate': Generator}
   return kinds.get(read_config(run).task, Classifier)(run)

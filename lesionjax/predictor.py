@@ -12,7 +12,7 @@ from etils import epath
 
 from data_builders.cleaning import geometry
 from data_builders.errors import UserError
-from lesionjax import assembly, inference, mask_scoring, run_directory, sampling, two_stage
+from lesionjax import assembly, inference, mask_scoring, run_directory, two_stage
 from lesionjax.config import image_size
 from lesionjax.data.datasets import preprocessing_of
 from lesionjax.data.decode import DecodeError, decode_pixels, reduction, sides
@@ -52,7 +52,7 @@ class Masks(NamedTuple):
   confidence: np.ndarray
 
 
-class _Run:
+class TrainedRun:
   """Configuration, best weights and compiled network of a run."""
 
   def __init__(self, run_dir: epath.PathLike):
@@ -80,7 +80,7 @@ class _Run:
     raise NotImplementedError
 
 
-class Segmenter(_Run):
+class Segmenter(TrainedRun):
   """A trained segmenter, ready to find lesions."""
 
   def __init__(self, run_dir: epath.PathLike):
@@ -134,53 +134,7 @@ class Segmenter(_Run):
     return Masks(masks, np.asarray(confidence, np.float32))
 
 
-class Generator(_Run):
-  """A trained generator, ready to draw images."""
-
-  def __init__(self, run_dir: epath.PathLike):
-    """Reads configuration, class names and best weights of a run directory.
-
-    Raises:
-      UserError: it is no generator.
-    """
-    super().__init__(run_dir)
-    if self.config.task != 'generate':
-      raise UserError(f'{run_dir} is a run of task {self.config.task!r}, not a generator.')
-    self._sampler = sampling.Sampler(self._model)
-
-  def generate(
-    self, labels: Sequence[int | str] | np.ndarray, seed: int = 0, start: int = 0
-  ) -> np.ndarray:
-    """Draws an image for every label.
-
-    Args:
-      labels: class names, or their numbers.
-      seed: of the latents.
-      start: number of the first image in the endless series of a seed: image i is a function of
-        (weights, seed, start + i, label) alone.
-
-    Returns:
-      uint8 [N, S, S, 3] RGB, preprocessed as the training images were.
-
-    Raises:
-      UserError: naming the class that the generator does not know.
-    """
-    names = self.class_names
-    rows = []
-    for label in labels:
-      known = label in names if isinstance(label, str) else 0 <= int(label) < len(names)
-      if not known:
-        raise UserError(
-          f'{self.run_dir} generates the classes {", ".join(names)}, numbers 0 to {len(names) - 1},'
-          f' and no class {label!r}.'
-        )
-      rows.append(names.index(label) if isinstance(label, str) else int(label))
-    if not rows:
-      raise UserError('generate() was given no label: pass at least one class.')
-    return self._sampler(self._weights, rows, seed, start)
-
-
-class Classifier(_Run):
+class Classifier(TrainedRun):
   """A trained classifier, ready to predict."""
 
   def __init__(self, run_dir: epath.PathLike):

@@ -8,7 +8,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from etils import epath
 
+from data_builders.errors import UserError
+from lesionjax.predictor import TrainedRun
 from lesionjax.training.adversarial import latents
 
 
@@ -65,3 +68,49 @@ class Sampler:
       rows = slice(at, at + self._batch_size)
       found.append(np.asarray(self._draw(weights, padded[0][rows], padded[1][rows], seed)))
     return np.concatenate(found)[: len(labels)]
+
+
+class Generator(TrainedRun):
+  """A trained generator, ready to draw images."""
+
+  def __init__(self, run_dir: epath.PathLike):
+    """Reads configuration, class names and best weights of a run directory.
+
+    Raises:
+      UserError: it is no generator.
+    """
+    super().__init__(run_dir)
+    if self.config.task != 'generate':
+      raise UserError(f'{run_dir} is a run of task {self.config.task!r}, not a generator.')
+    self._sampler = Sampler(self._model)
+
+  def generate(
+    self, labels: Sequence[int | str] | np.ndarray, seed: int = 0, start: int = 0
+  ) -> np.ndarray:
+    """Draws an image for every label.
+
+    Args:
+      labels: class names, or their numbers.
+      seed: of the latents.
+      start: number of the first image in the endless series of a seed: image i is a function of
+        (weights, seed, start + i, label) alone.
+
+    Returns:
+      uint8 [N, S, S, 3] RGB, preprocessed as the training images were.
+
+    Raises:
+      UserError: naming the class that the generator does not know.
+    """
+    names = self.class_names
+    rows = []
+    for label in labels:
+      known = label in names if isinstance(label, str) else 0 <= int(label) < len(names)
+      if not known:
+        raise UserError(
+          f'{self.run_dir} generates the classes {", ".join(names)}, numbers 0 to {len(names) - 1},'
+          f' and no class {label!r}.'
+        )
+      rows.append(names.index(label) if isinstance(label, str) else int(label))
+    if not rows:
+      raise UserError('generate() was given no label: pass at least one class.')
+    return self._sampler(self._weights, rows, seed, start)

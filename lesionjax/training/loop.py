@@ -152,9 +152,14 @@ def _record(pending, plan: Plan, writer: Writer, checkpoints: Checkpoints) -> fl
       writer.flush()
       last = checkpoints.last_step
       kept = 'there is no checkpoint yet' if last is None else f'step {last} is kept'
+      others = ''.join(
+        f', {name} {value}'
+        for name, value in values.items()
+        if name not in ('loss', 'grad_norm') and not math.isfinite(value)
+      )
       raise UserError(
         f'Training stopped: at step {step} the loss is {values["loss"]} and its gradient norm '
-        f'{values["grad_norm"]} ({kept}); lower config.optimiser.learning_rate or set '
+        f'{values["grad_norm"]}{others} ({kept}); lower config.optimiser.learning_rate or set '
         'config.train.clip_norm, in another --workdir.'
       )
   return values['loss']

@@ -11,6 +11,7 @@ from configs import (
   ham_resnet18_head,
   isic2019_balance,
   isic2019_scratch,
+  lesion_gan,
   lesion_masks,
   quickstart,
   two_stage_melanoma,
@@ -27,7 +28,7 @@ RECIPES = {
   module.__name__.rpartition('.')[2]: module
   for module in (
     ham_adasyn, ham_binary, ham_resnet, ham_resnet18_head, isic2019_balance, isic2019_scratch,
-    lesion_masks, quickstart, two_stage_melanoma,
+    lesion_gan, lesion_masks, quickstart, two_stage_melanoma,
   )
 }  # fmt: skip
 RUNS = [
@@ -45,6 +46,9 @@ RUNS = [
   ('isic2019_balance', 'strategy=ldam_drw,arm=head,weights=random'),
   ('isic2019_balance', 'strategy=crt,steps=equal,seed=2'),
   ('isic2019_scratch', 'protocol=published,size=128,model=efficientnet_b0'),
+  ('lesion_gan', ''),
+  ('lesion_gan', 'model=published,protocol=published,epochs=2'),
+  ('lesion_gan', 'data=isic2019,size=128,judge=kid'),
   ('lesion_masks', ''),
   ('lesion_masks', 'model=bcdunet,data=ham10000,size=64'),
 ]
@@ -82,6 +86,17 @@ def test_two_phases_as_in_the_text():
   assert whole.config.optimiser.learning_rate == 1e-4
   assert whole.config.schedule.plateau_factor == 0.5
   assert whole.config.select.patience_epochs == 10
+
+
+def test_the_published_gan_as_in_the_text():
+  config = lesion_gan.get_config('model=published')
+  assert (config.gan.loss, config.gan.latent, config.data.size_px) == ('bce', 128, 64)
+  assert config.optimiser.learning_rate == config.gan.discriminator_learning_rate == 1e-4
+  assert (config.optimiser.name, config.optimiser.beta1) == ('adam', 0.5)
+  assert (config.data.sampling, config.train.ema_decay, tuple(config.gan.augment)) == (
+    'uniform', 0.0, ()
+  )  # fmt: skip
+  assert lesion_gan.get_config().data.sampling == 'balanced'
 
 
 def test_the_published_head_lets_batch_statistics_drift():
