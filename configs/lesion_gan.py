@@ -23,6 +23,8 @@ from configs import arguments, base
 from lesionjax.gan_config import JUDGED
 from lesionjax.models.generation.table import GENERATORS
 
+_WIDTHS = ('width', 'discriminator_width')
+
 
 def get_config(argument: str = '') -> ConfigDict:
   """Returns the configuration.
@@ -66,8 +68,9 @@ def get_config(argument: str = '') -> ConfigDict:
   config.optimiser.beta2 = 0.99
   config.gan.discriminator_learning_rate = 4e-4
   config.train.ema_decay = 0.999
-  if chosen['size'] == 128:  # 1.4 GFLOP an image and step
-    config.model.arguments = ConfigDict({'width': 16, 'discriminator_width': 16})
+  small = chosen['size'] == 64  # 128 px: 1.5 GFLOP an image and step
+  widths = {'width': 24, 'discriminator_width': 32} if small else dict.fromkeys(_WIDTHS, 16)
+  config.model.arguments = ConfigDict({**widths, 'norm': 'instance'})
   return config
 
 
