@@ -13,8 +13,9 @@ _WORKDIR = flags.DEFINE_string('workdir', None, 'Directory of the run; may be a 
 _MODE = flags.DEFINE_enum(
   'mode',
   'train',
-  ['train', 'evaluate', 'masks', 'sweep', 'compare'],
+  ['train', 'evaluate', 'masks', 'generate', 'sweep', 'compare'],
   'train also evaluates and reports; evaluate only that; masks writes lesion masks of a data set;'
+  ' generate writes a data set of images that a generator draws;'
   ' sweep trains all runs of a recipe; compare tells what differs between those in a directory.',
 )
 for _name, _help in {
@@ -23,7 +24,8 @@ for _name, _help in {
   'data_dir': 'With --mode=evaluate or masks: where prepared data lie, if not where they were.',
   'lesion': "With --mode=evaluate: see images otherwise than in training, as 'none' or 'crop'.",
   'lesion_masks': 'With --mode=evaluate: the folder of masks of what is evaluated.',
-  'out': 'With --mode=masks: the folder that the masks go to.',
+  'out': 'With --mode=masks or generate: the folder that the masks or the images go to.',
+  'per_class': "With --mode=generate: images of every class, 'fill', a number, or CLASS=NUMBER,...",
   'reference': 'With --mode=compare: the run that the others are compared with.',
 }.items():
   flags.DEFINE_string(_name, '', _help)
@@ -31,6 +33,7 @@ flags.DEFINE_integer(
   'cross_fit', 0, 'With --mode=masks: parts of the training images, each masked by a segmenter that'
   ' was trained on the others.',
 )  # fmt: skip
+flags.DEFINE_integer('latent_seed', 0, 'With --mode=generate: of the latent vectors.')
 flags.DEFINE_integer('sweep_index', None, 'With --mode=sweep: one of its runs, from 0.')
 flags.DEFINE_bool('dry_run', False, 'Print shapes, memory and steps; train nothing.')
 flags.DEFINE_bool('profile', False, 'Write a trace of a few steps to WORKDIR/profile.')

@@ -115,6 +115,8 @@ def _data() -> ConfigDict:
   # them on every accelerator, where a step picks its batch; the numbers do not depend on it.
   data.input = 'stream'
   data.num_threads = 0  # decoding threads of a process; 0 = one a core
+  data.synthetic = ''  # --out of --mode=generate: generated images join the training split
+  data.synthetic_share = 1.0  # of the generated images of every class
   data.train_split = 'train'
   data.leave_out_folds = ()  # of the training split, such as (0, 3): these images train nothing
   data.validation_split = 'validation'

@@ -55,7 +55,8 @@ class Builder(tfds.core.ShardBasedBuilder, skip_registration=True):
     extra = {
       'image': png,
       'synthetic': tfds.features.Scalar(np.bool_, doc='True: no photograph of anybody.'),
-      'seed': tfds.features.Scalar(np.int64, doc='Of the latent vector.'),
+      'seed': tfds.features.Scalar(np.int64, doc='Of the series of latent vectors.'),
+      'index': tfds.features.Scalar(np.int64, doc='Of the latent vector in the series.'),
       'generator': tfds.features.Text(doc='SHA-256 of the weights that made the image.'),
     }
     return tfds.core.DatasetInfo(
@@ -76,22 +77,26 @@ class Builder(tfds.core.ShardBasedBuilder, skip_registration=True):
     return {'train': list(self._shards)}
 
 
-def record(png: bytes, label: int, class_name: str, seed: int, generator: str) -> dict[str, Any]:
+def record(
+  png: bytes, label: int, class_name: str, seed: int, index: int, generator: str
+) -> dict[str, Any]:
   """Returns the record of one generated image.
 
   Args:
     png: the encoded image.
     label: its class.
     class_name: the name of that, which becomes part of the id.
-    seed: of its latent vector.
+    seed: of the series of latent vectors.
+    index: of its latent vector in the series.
     generator: SHA-256 of the weights, hexadecimal.
   """
-  name = f'{ID_PREFIX}{generator[:12]}-{class_name}-{seed:08d}'
+  name = f'{ID_PREFIX}{generator[:12]}-{class_name}-{seed}-{index:08d}'
   return {
     **schema.record(name, group_id=name),
     'image': png,
     'label': label,
     'synthetic': True,
     'seed': seed,
+    'index': index,
     'generator': generator,
   }

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
 from lesionjax.config import image_size
-from lesionjax.data import memory
+from lesionjax.data import memory, synthetic
 from lesionjax.data.augment import augment, augment_with_mask, normalise
 from lesionjax.data.datasets import names_of, open_split, provenance
 from lesionjax.data.features import feature_stream
@@ -52,7 +52,10 @@ def ensure_data(config: ConfigDict) -> None:
 
 
 def open_training_data(config: ConfigDict) -> Split:
-  """Opens the training split without the folds that `config.data.leave_out_folds` names."""
+  """Opens the training split without the folds that `config.data.leave_out_folds` names.
+
+  Generated images of `config.data.synthetic` stand behind the real ones.
+  """
   split = open_data(config, config.data.train_split)
   if config.data.lesion == 'attention':  # masks in training only
     split = dataclasses.replace(split, with_masks=True)
@@ -62,7 +65,10 @@ def open_training_data(config: ConfigDict) -> Split:
       f'config.data.leave_out_folds={config.data.leave_out_folds} leaves nothing of the training'
       f' split, whose folds are {sorted(set(split.folds.tolist()))}: leave out fewer.'
     )
-  return split.take(~left_out) if left_out.any() else split
+  split = split.take(~left_out) if left_out.any() else split
+  if config.data.synthetic:
+    split = synthetic.mix(split, config.data.synthetic, config.data.synthetic_share)
+  return split
 
 
 def open_data(config: ConfigDict, split: str, name: str = '') -> Split:
@@ -245,7 +251,9 @@ def make_plan(
       f'config.train.batch_size={config.train.batch_size} is larger than the {len(split)} images '
       f'of {split.name} ({split.split}); use at most that.'
     )
-  steps_per_epoch = len(split) // config.train.batch_size
+  # Generated images add no steps: all ways to treat unequal classes train equally long.
+  real = int((~synthetic.is_generated(split)).sum())
+  steps_per_epoch = real // config.train.batch_size
   plateau = config.schedule.name == 'plateau'
   return Plan(
     steps_per_epoch=steps_per_epoch,

@@ -53,6 +53,8 @@ _LATER = {
   'train.ldam_scale': 30.0,
   'train.class_weights': 'none',
   'train.effective_beta': 0.999,
+  'data.synthetic': '',
+  'data.synthetic_share': 1.0,
   'data.resample': 'none',
   'data.resample_space': 'features',
   'data.resample_neighbours': 5,
@@ -85,6 +87,7 @@ _RANGES = {
   'data.height_px': (0, 4096),
   'data.lesion_margin': (0.0, 2.0),
   'data.num_threads': (0, 1024),
+  'data.synthetic_share': (1e-6, 1.0),
   'data.resample_neighbours': (1, 1000),
   'train.auxiliary_weight': (0.0, 100.0),
   'train.epochs': (1, None),
@@ -186,6 +189,7 @@ def validate(config: ConfigDict) -> None:
       f' {", ".join(map(repr, losses.WEIGHTED))}.'
     )
   _validate_resample(config)
+  _validate_synthetic(config)
   if config.schedule.name == 'one_cycle' and config.schedule.warmup_epochs:
     raise UserError(
       f'config.schedule.warmup_epochs={config.schedule.warmup_epochs} has no effect with '
@@ -198,6 +202,19 @@ def validate(config: ConfigDict) -> None:
     )
   if config.init_head not in ('', 'keep', 'reinit'):
     raise UserError(f"config.init_head={config.init_head!r} is not one of 'keep', 'reinit'.")
+
+
+def _validate_synthetic(config: ConfigDict) -> None:
+  """Generated images are as the generator makes them: nothing can be cut out of them or cleaned."""
+  if not config.data.synthetic:
+    return
+  for key, wanted in (('task', 'classify'), ('data.lesion', 'none'), ('data.preprocess', '')):
+    found = dict(flatten(config))[key]
+    if found != wanted:
+      raise UserError(
+        f'config.data.synthetic={config.data.synthetic!r} goes with config.{key}={wanted!r} only,'
+        f' not with {found!r}: change one of them (a data set may be built with its preprocessing).'
+      )
 
 
 def _validate_task(config: ConfigDict) -> None:

@@ -23,6 +23,7 @@ from lesionjax import (
   two_stage,
 )
 from lesionjax import config as config_lib
+from lesionjax.data import synthetic
 from lesionjax.data.datasets import preprocessing_of
 from lesionjax.data.lesion import Lesion
 from lesionjax.data.masks import open_folder
@@ -87,6 +88,7 @@ def evaluate(
     run_directory.refuse_other_data(run_dir, data)
   splits = {name: _scored(assembly.open_data(config, name, eval_data)) for name in names}
   for split in splits.values():
+    synthetic.refuse(split, 'Evaluation')
     if config.task == 'classify':
       scoring.labels_of(split, class_names)
     published = config.protocol == 'published' and not eval_data
@@ -153,6 +155,7 @@ def _measure(
     metrics |= scoring.score_split(config, out_dir, split, name, outputs[name], class_names)
   if config.evaluate.colour_baseline:
     fitted = assembly.open_training_data(config)
+    fitted = fitted.take(~synthetic.is_generated(fitted))
     for name, value in scoring.colour_metrics(config, fitted, splits, class_names).items():
       metrics[name]['colour_baseline_auc'] = value
   return metrics

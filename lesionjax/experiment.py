@@ -19,6 +19,7 @@ from lesionjax import (
   two_stage,
 )
 from lesionjax.data import masks as masks_lib
+from lesionjax.data import synthetic
 from lesionjax.evaluating import evaluate
 from lesionjax.phase_inputs import Inputs, start_phase
 from lesionjax.pieces import Pieces
@@ -74,6 +75,11 @@ def _check_held_out(pieces: Pieces) -> None:
   config = pieces.config
   for held_out in (pieces.validation, assembly.open_data(config, config.data.test_split)):
     run_directory.refuse_leak(pieces.train, held_out, config.protocol)
+    synthetic.refuse(held_out, 'Validation and test')
+    if config.data.synthetic:
+      purpose = f'config.data.synthetic={config.data.synthetic}'
+      published = config.protocol == 'published'
+      run_directory.refuse_seen(config.data.synthetic, held_out, purpose, images_only=published)
     if config.init_from:
       purpose = f'config.init_from={config.init_from}'
       published = config.protocol == 'published'

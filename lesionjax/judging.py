@@ -55,6 +55,11 @@ def check(config: ConfigDict, class_names: Sequence[str], held_out: Sequence[Spl
   theirs = run_directory.read_config(run)
   if theirs.task != 'classify' or theirs.data.lesion != 'none':
     raise UserError(f'{key} must be the run of a classifier that sees whole images.')
+  if theirs.data.synthetic:
+    raise UserError(
+      f'{key} has trained on generated images ({theirs.data.synthetic}), and would take to such'
+      ' images: name a classifier that has seen real ones only.'
+    )
   found = run_directory.class_names(run)
   if tuple(found) != tuple(class_names):
     raise UserError(

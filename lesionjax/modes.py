@@ -8,7 +8,15 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
-from lesionjax import allocator, comparing, compilation, experiment, processes, sweeping
+from lesionjax import (
+  allocator,
+  comparing,
+  compilation,
+  experiment,
+  generation_writing,
+  processes,
+  sweeping,
+)
 from lesionjax.dry_run import describe
 from lesionjax.evaluating import evaluate
 from lesionjax.training.stopping import Interrupted, interrupted_by_sigterm
@@ -29,6 +37,8 @@ class Options:
     recipe: for 'sweep', the flag that holds the configuration.
     sweep_index: see `sweeping.sweep`.
     reference: see `comparing.compare`.
+    per_class: see `generation_writing.write`.
+    latent_seed: see `generation_writing.write`.
     dry_run: whether to describe the run only.
     profile: see `experiment.train`.
     distributed: whether this is one of several processes.
@@ -44,6 +54,8 @@ class Options:
   recipe: Any = None
   sweep_index: int | None = None
   reference: str = ''
+  per_class: str = ''
+  latent_seed: int = 0
   dry_run: bool = False
   profile: bool = False
   distributed: bool = False
@@ -58,7 +70,9 @@ _MODES_OF = {
   'data_dir': ('evaluate', 'masks'),
   'lesion': ('evaluate',),
   'lesion_masks': ('evaluate',),
-  'out': ('masks',),
+  'out': ('masks', 'generate'),
+  'per_class': ('generate',),
+  'latent_seed': ('generate',),
   'cross_fit': ('masks',),
   'sweep_index': ('sweep',),
   'reference': ('compare',),
@@ -67,11 +81,14 @@ _MODES_OF = {
 }
 
 
+_WRITTEN = {'masks': 'Index', 'generate': 'Data set'}
+
+
 def run(mode: str, config: ConfigDict | None, workdir: str | None, **flags: Any) -> None:
   """Runs a mode of main.py and prints where its report lies.
 
   Args:
-    mode: 'train', 'evaluate', 'masks', 'sweep' or 'compare'.
+    mode: 'train', 'evaluate', 'masks', 'generate', 'sweep' or 'compare'.
     config: the recipe; only for 'train' and 'sweep', the others read the run's own.
     workdir: the run's directory; of a sweep and a comparison that of all runs.
     **flags: of `Options`.
@@ -101,7 +118,7 @@ def run(mode: str, config: ConfigDict | None, workdir: str | None, **flags: Any)
     print(stop)
     return
   if report:
-    print(f'{"Index" if mode == "masks" else "Report"}: {report}')
+    print(f'{_WRITTEN.get(mode, "Report")}: {report}')
 
 
 def _start(mode: str, config: ConfigDict | None, workdir: str, options: Options) -> str:
@@ -109,6 +126,8 @@ def _start(mode: str, config: ConfigDict | None, workdir: str, options: Options)
     return experiment.masks(
       workdir, options.eval_data, options.out, options.data_dir, options.cross_fit
     )
+  if mode == 'generate':
+    return generation_writing.write(workdir, options.out, options.per_class, options.latent_seed)
   if config is not None:
     return experiment.train(config, workdir, options.profile)
   return evaluate(
@@ -148,6 +167,11 @@ def _check(mode: str, config: ConfigDict | None, workdir: str | None, options: O
     raise UserError(
       '--mode=masks needs --eval_data=NAME, whose images get masks, and --out=FOLDER; --workdir=RUN'
       " names the segmenter, without it Otsu's threshold is taken."
+    )
+  if mode == 'generate' and not (options.out and options.per_class):
+    raise UserError(
+      '--mode=generate needs --out=DIR, the data directory it writes, and --per_class=fill, a'
+      ' number or CLASS=NUMBER,...: how many images.'
     )
   if mode != 'masks' and workdir is None and not (options.dry_run and mode == 'train'):
     raise UserError('--workdir is missing: give the directory of the run, as --workdir=runs/one.')

@@ -84,6 +84,11 @@ class Generator(TrainedRun):
       raise UserError(f'{run_dir} is a run of task {self.config.task!r}, not a generator.')
     self._sampler = Sampler(self._model)
 
+  @property
+  def weights(self) -> Any:
+    """Of generator and discriminator, {'params', 'batch_stats'}."""
+    return self._weights
+
   def generate(
     self, labels: Sequence[int | str] | np.ndarray, seed: int = 0, start: int = 0
   ) -> np.ndarray:

@@ -117,10 +117,11 @@ def describe(folder: str) -> dict[str, Any]:
   split = open_generated(folder)
   counts = np.bincount(split.labels, minlength=len(split.class_names)).tolist()
   support = dict(zip(split.class_names, counts, strict=True))
-  return {'images': len(split), 'support': support, **_metadata(folder)}
+  return {'images': len(split), 'support': support, **metadata(folder)}
 
 
-def _metadata(folder: str) -> dict[str, Any]:
+def metadata(folder: str) -> dict[str, Any]:
+  """Returns what `--mode=generate` wrote beside the images: generator, counts, seed."""
   return dict(datasets.open_builder(generated.NAME, folder).info.metadata or {})
 
 

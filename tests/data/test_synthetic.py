@@ -22,7 +22,7 @@ def write(folder, class_names, labels):
     for seed, label in enumerate(labels):
       pixels = np.full((16, 16, 3), (0, 0, seed), np.uint8)  # blue, green, red
       png = cv2.imencode('.png', pixels)[1].tobytes()
-      record = generated.record(png, label, class_names[label], seed, HASH)
+      record = generated.record(png, label, class_names[label], 0, seed, HASH)
       yield record['image_id'], record
 
   builder = generated.Builder(

@@ -1,0 +1,173 @@
+"""The mode `generate`: a data set of images that a trained generator draws."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import cv2
+import jax
+import numpy as np
+from etils import epath
+
+from data_builders import generated
+from data_builders.errors import UserError
+from lesionjax import files, run_directory
+from lesionjax.data import synthetic
+from lesionjax.sampling import Generator
+
+FILL = 'fill'
+_SHARD = 1000  # images of a shard, which is drawn and encoded in memory
+
+
+def write(run_dir: str, out: str, per_class: str, seed: int = 0) -> str:
+  """Writes the data set `generated_lesions`, which `config.data.synthetic` mixes into training.
+
+  Image i of a class is a function of (weights, seed, i, class) alone: a larger set begins with the
+  smaller one.
+
+  Args:
+    run_dir: of a finished generator (config.task='generate').
+    out: data directory of the set, new or empty, or one with this very set.
+    per_class: how many images: 'fill' brings every class to the number of the largest among the
+      generator's training images, '200' is for every class, 'df=200,vasc=100' for these.
+    seed: of the latent vectors.
+
+  Returns:
+    The directory of the data set.
+
+  Raises:
+    UserError: on a mistake in run, folder or counts.
+  """
+  generator = Generator(run_dir)
+  counts = parse_counts(per_class, generator.class_names, _support(generator))
+  digest = hash_weights(generator.weights)
+  about = {
+    'generator': digest,
+    'run': run_directory.locate(run_dir).name,
+    'commit': run_directory.code_commit(),
+    'seed': seed,
+    'counts': counts,
+    'trained_on': _trained_on(generator),
+  }
+  folder = run_directory.locate(out)
+  place = folder / generated.NAME
+  if _is_there(folder, about):
+    return str(place)
+  # First, so that no image is ever without what its generator has seen.
+  seen = run_directory.read_json(generator.run_dir, 'seen.json', f'{run_dir} has no seen.json')
+  files.write_json(folder / synthetic.SEEN, seen)
+  shards = [
+    functools.partial(_draw, generator, label, start, stop, seed, digest)
+    for label, name in enumerate(generator.class_names)
+    for start, stop in _ranges(counts.get(name, 0))
+  ]
+  builder = generated.Builder(
+    class_names=generator.class_names, shards=shards, metadata=about, data_dir=str(folder)
+  )
+  builder.download_and_prepare(file_format='array_record')
+  print(f'{sum(counts.values()):,} images of {len(counts)} classes in {place}.')
+  return str(place)
+
+
+def parse_counts(
+  text: str, class_names: Sequence[str], support: Mapping[str, int]
+) -> dict[str, int]:
+  """Returns how many images of every class are asked for; classes with none are left out.
+
+  Args:
+    text: see `write`.
+    class_names: that the generator knows.
+    support: training images by class.
+
+  Raises:
+    UserError: an unknown class, or what is no number.
+  """
+  if text == FILL:
+    largest = max(support.values())
+    counts = {name: largest - support.get(name, 0) for name in class_names}
+  elif re.fullmatch(r'\d+', text):
+    counts = dict.fromkeys(class_names, int(text))
+  else:
+    counts = {}
+    for part in text.split(','):
+      name, equals, number = part.strip().partition('=')
+      if not equals or not re.fullmatch(r'\d+', number):
+        raise UserError(
+          f"--per_class={text}: {part!r} is neither 'fill', a number, nor CLASS=NUMBER; separate"
+          ' several by commas.'
+        )
+      if name not in class_names:
+        raise UserError(
+          f'--per_class={text}: the generator knows no class {name!r}, only'
+          f' {", ".join(class_names)}.'
+        )
+      counts[name] = int(number)
+  counts = {name: count for name, count in counts.items() if count}
+  if not counts:
+    raise UserError(f'--per_class={text} asks for no image: give a number above 0.')
+  return counts
+
+
+def hash_weights(weights: Any) -> str:
+  """SHA-256 of all weights, by name, shape and bytes; hexadecimal."""
+  digest = hashlib.sha256()
+  for path, leaf in sorted(
+    jax.tree_util.tree_leaves_with_path(weights), key=lambda item: jax.tree_util.keystr(item[0])
+  ):
+    array = np.asarray(leaf)
+    digest.update(f'{jax.tree_util.keystr(path)}{array.shape}{array.dtype}'.encode())
+    digest.update(array.tobytes())
+  return digest.hexdigest()
+
+
+def _support(generator: Generator) -> dict[str, int]:
+  split = _data(generator)['splits'][generator.config.data.train_split]
+  return split['support']
+
+
+def _trained_on(generator: Generator) -> str:
+  data = _data(generator)
+  return f'{data["name"]}/{data["config"]} {data["version"]} {data["fingerprint"]}'
+
+
+def _data(generator: Generator) -> dict[str, Any]:
+  return run_directory.read_json(generator.run_dir, 'data.json', f'{generator.run_dir} has no data')
+
+
+def _is_there(folder: epath.Path, about: Mapping[str, Any]) -> bool:
+  """Whether the folder holds the very set; refuses one that holds something else."""
+  names = [path.name for path in folder.iterdir()] if folder.exists() else []
+  if generated.NAME in names and list((folder / generated.NAME).glob('[0-9]*')):
+    before = synthetic.metadata(str(folder))
+    keys = ('generator', 'seed', 'counts')
+    if all(before.get(key) == about[key] for key in keys):
+      return True
+    raise UserError(
+      f'--out={folder} holds other generated images ({before.get("counts")} by'
+      f' {before.get("run")}, seed {before.get("seed")}): give another folder.'
+    )
+  mine = (generated.NAME, synthetic.SEEN, 'downloads')
+  foreign = [name for name in names if name not in mine and not name.endswith('.tmp')]
+  if foreign:
+    raise UserError(f'--out={folder} holds other files, such as {foreign[0]}: give a new folder.')
+  return False
+
+
+def _ranges(count: int) -> Iterator[tuple[int, int]]:
+  for start in range(0, count, _SHARD):
+    yield start, min(start + _SHARD, count)
+
+
+def _draw(
+  generator: Generator, label: int, start: int, stop: int, seed: int, digest: str
+) -> Iterator[tuple[str, dict[str, Any]]]:
+  name = generator.class_names[label]
+  images = generator.generate([label] * (stop - start), seed, start)
+  for index, image in enumerate(images, start):
+    png = cv2.imencode('.png', np.ascontiguousarray(image[..., ::-1]))[1].tobytes()
+    record = generated.record(png, label, name, seed, index, digest)
+    yield record['image_id'], record
