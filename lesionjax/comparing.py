@@ -2,70 +2,41 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
 import re
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from etils import epath
 
 from data_builders.errors import UserError
 from lesionjax import assembly, files, run_directory
 from lesionjax import config as config_lib
+from lesionjax.compared_runs import Arm, Scored, check_same, gather, read
 from lesionjax.evaluation import comparison
 from lesionjax.evaluation.segmentation import paired_differences
-from lesionjax.report import compare_page, mask_files
-from lesionjax.report.run_files import Run, number, read_run
+from lesionjax.report import compare_page
+from lesionjax.report.run_files import Run, number
 from lesionjax.sweeping import is_finished
 
-_CLASSIFY = ('balanced_accuracy', 'macro_auc')
+_BINARY = ('balanced_accuracy', 'macro_auc')
+_CLASSES = ('balanced_accuracy', 'macro_f1', 'macro_auc')
 _SEGMENT = ('dice', 'threshold_jaccard')
-
-
-@dataclasses.dataclass(frozen=True)
-class Scored:
-  """A finished run and what it said of every test image, in the order of the images' ids.
-
-  Attributes:
-    run: its files.
-    split: name of the test split.
-    ids: <U [N], sorted.
-    groups: <U [N].
-    labels: int [N].
-    class_names: of the labels.
-    probabilities: float [N, K] of a classifier; None of a segmenter.
-    masks: of a segmenter, float [N] by metric; empty of a classifier.
-  """
-
-  run: Run
-  split: str
-  ids: np.ndarray
-  groups: np.ndarray
-  labels: np.ndarray
-  class_names: tuple[str, ...]
-  probabilities: np.ndarray | None
-  masks: dict[str, np.ndarray]
-
-  @property
-  def name(self) -> str:
-    return self.run.directory.name
-
-  @property
-  def segments(self) -> bool:
-    return self.probabilities is None
 
 
 def compare(workdir: str, reference: str = '') -> str:
   """Compares runs on their test images; writes compare.json and compare.html beside them.
 
+  Runs of classifiers that are all named NAME_seedN are compared NAME by NAME: their metrics are
+  averaged over the seeds that all have in common, and intervals are over lesions and seeds.
+
   Args:
     workdir: directory whose sub-directories are runs; what is no finished run is left out.
-    reference: name of the run that the others are held against; '' is the first by name.
+    reference: name that the others are held against; '' is the first by name.
 
   Returns:
     A table to print.
@@ -86,18 +57,22 @@ def compare(workdir: str, reference: str = '') -> str:
       f'--workdir={workdir} holds {len(names)} finished runs ({", ".join(names) or "none"}), in'
       ' directories directly below it: a comparison needs two.'
     )
-  if reference and reference not in names:
-    raise UserError(f'--reference={reference} is not one of the runs {", ".join(names)}.')
-  scored = [_read(path) for path in finished]
+  scored = [read(path) for path in finished]
   for other in scored[1:]:
-    _check_same(scored[0], other)
-  held = scored[names.index(reference)] if reference else scored[0]
-  unfinished = [path for path in places if path.name not in names]
+    check_same(scored[0], other)
+  arms, single = gather(scored)
+  arm_names = [arm.name for arm in arms]
+  if reference and reference not in arm_names:
+    raise UserError(f'--reference={reference} is not one of the runs {", ".join(arm_names)}.')
+  held = arms[arm_names.index(reference)] if reference else arms[0]
+  unfinished = [path.name for path in places if path.name not in names]
+  begun = [name for name in unfinished if (folder / name / 'config.json').exists()]
+  rows, differences = _measure(arms, held)
   found = {
     **_describe(held),
-    'left_out': [path.name for path in unfinished if (path / 'config.json').exists()],
-    'runs': [_row(each) for each in scored],
-    'differences': _differences(held, [each for each in scored if each is not held]),
+    'left_out': sorted([*begun, *single], key=_natural),
+    'runs': rows,
+    'differences': differences,
   }
   files.write_json(folder / 'compare.json', found)
   report = compare_page.write(folder, found)
@@ -109,64 +84,11 @@ def _natural(name: str) -> list[tuple[int, str]]:
   return [(int(part or 0), text) for text, part in re.findall(r'(\D*)(\d*)', name)]
 
 
-def _read(place: epath.Path) -> Scored:
-  run = read_run(place)
-  split = str(run.option('data.test_split', 'test'))
-  found: Any = run.predictions.get(split)
-  if run.option('task') == 'segment':
-    found = mask_files.read_predictions(run, split)
-  if found is None or split not in run.metrics:
-    raise UserError(
-      f'{place} has no predictions of its test split {split!r}: evaluate the run again.'
-    )
-  order = np.argsort(found.image_ids)
-  probabilities = getattr(found, 'probabilities', None)
-  masks = getattr(found, 'network', {})
-  return Scored(
-    run,
-    split,
-    found.image_ids[order],
-    found.group_ids[order],
-    found.labels[order],
-    found.class_names,
-    None if probabilities is None else probabilities[order],
-    {name: values[order] for name, values in masks.items()},
-  )
-
-
-def _check_same(one: Scored, other: Scored) -> None:
-  """Refuses runs whose numbers are not about the same images."""
-  pair = f'{one.name} and {other.name}'
-  if one.segments != other.segments:
-    raise UserError(
-      f'{pair}: one finds lesions and the other names classes: compare runs of a task.'
-    )
-  if one.class_names != other.class_names:
-    raise UserError(
-      f'{pair} know other classes ({", ".join(one.class_names)}; {", ".join(other.class_names)}):'
-      ' compare runs with the same config.data.classes.'
-    )
-  if not np.array_equal(one.ids, other.ids):
-    both = len(np.intersect1d(one.ids, other.ids))
-    raise UserError(
-      f'{pair} were scored on other images: {len(one.ids):,} and {len(other.ids):,}, of which'
-      f' {both:,} are the same; compare runs with the same data set and test split.'
-    )
-  for what, ours, theirs in (
-    ('label', one.labels, other.labels),
-    ('lesion or patient', one.groups, other.groups),
-  ):
-    odd = np.flatnonzero(ours != theirs)
-    if len(odd):
-      raise UserError(
-        f'{pair} were told another {what} for {len(odd):,} of {len(one.ids):,} test images, such as'
-        f' {one.ids[odd[0]]}: compare runs of the same version of a data set.'
-      )
-
-
-def _describe(held: Scored) -> dict[str, Any]:
+def _describe(arm: Arm) -> dict[str, Any]:
+  held = arm.first
   data = held.run.data
   binary = not held.segments and len(held.class_names) == 2
+  classify = _BINARY if binary else _CLASSES
   return {
     'task': 'segment' if held.segments else 'classify',
     'data': '/'.join(str(data[key]) for key in ('name', 'config') if data.get(key)),
@@ -176,19 +98,40 @@ def _describe(held: Scored) -> dict[str, Any]:
     'class_names': list(held.class_names),
     'support': np.bincount(held.labels, minlength=len(held.class_names)).tolist(),
     'positive': held.class_names[1] if binary else None,
-    'reference': held.name,
-    'compared': list(_SEGMENT if held.segments else _CLASSIFY),
+    'reference': arm.name,
+    'seeds': list(arm.seeds),
+    'compared': list(_SEGMENT if held.segments else classify),
   }
 
 
-def _row(scored: Scored) -> dict[str, Any]:
+def _measure(arms: Sequence[Arm], held: Arm) -> tuple[list[dict], list[dict]]:
+  """Returns a row for every arm, and every arm but one - that one, on the same images."""
+  resamples = int(held.first.run.option('evaluate.resamples', 1000))
+  if held.first.segments:
+    rows = [_row(arm.first, arm.name) for arm in arms]
+    pairs = {
+      arm.name: _mask_differences(held.first, arm.first, resamples) for arm in arms if arm != held
+    }
+    return rows, [_pair(arm, held, pairs[arm.name]) for arm in arms if arm is not held]
+  compared = _describe(held)['compared']
+  ours = _resample(held, resamples)
+  rows, differences = [], []
+  for arm in arms:
+    theirs = ours if arm is held else _resample(arm, resamples)
+    rows.append(_row_of_seeds(arm, theirs) if arm.seeds else _row(arm.first, arm.name))
+    if arm is not held:
+      differences.append(_pair(arm, held, comparison.paired_differences(theirs, ours, compared)))
+  return rows, differences
+
+
+def _row(scored: Scored, name: str) -> dict[str, Any]:
   """What one run reached and what it cost; a number that is not known is None."""
   run, metrics = scored.run, dict(scored.run.metrics[scored.split])
   share = metrics.pop('lesion_missing', None)
   wall, peak = run.environment.get('wall_s') or {}, run.environment.get('peak_memory_mb')
   width = run.option('data.size_px')
   return {
-    'name': scored.name,
+    'name': name,
     'model': run.option('model.name'),
     'width_px': width,
     'height_px': run.option('data.height_px') or width,
@@ -203,31 +146,33 @@ def _row(scored: Scored) -> dict[str, Any]:
   }
 
 
-def _differences(held: Scored, others: Sequence[Scored]) -> list[dict[str, Any]]:
-  """Every run - the reference, on the same images."""
-  resamples = int(held.run.option('evaluate.resamples', 1000))
-  if held.segments:
-    pairs = [_mask_differences(held, other, resamples) for other in others]
-  else:
-    ours = _resample(held, resamples)
-    pairs = [
-      comparison.paired_differences(_resample(other, resamples), ours, _CLASSIFY)
-      for other in others
-    ]
-  right = _right(held)
-  rows = []
-  for other, found in zip(others, pairs, strict=True):
-    told = {name: {**entry, 'verdict': comparison.verdict(entry)} for name, entry in found.items()}
-    test = comparison.mcnemar(_right(other), right)
-    rows.append({'name': other.name, 'differences': told, 'mcnemar': test})
-  return rows
+def _row_of_seeds(arm: Arm, measured: comparison.Resampled) -> dict[str, Any]:
+  """The same of several seeds: mean metrics, mean times, largest memory."""
+  rows = [_row(each, arm.name) for each in arm.runs]
+  metrics = {name: measured.interval(name) for name in rows[0]['metrics'] if name in measured.point}
+  means = {
+    name: statistics.fmean(row[name] for row in rows)
+    for name in ('train_wall_s', 'evaluate_wall_s')
+  }
+  peak = max(row['peak_memory_mb'] for row in rows)
+  return {**rows[0], **means, 'peak_memory_mb': peak, 'metrics': metrics}
 
 
-def _resample(scored: Scored, resamples: int) -> comparison.Resampled:
-  assert scored.probabilities is not None
-  return comparison.resample(
-    scored.labels, scored.probabilities, scored.groups, scored.class_names, resamples
-  )
+def _pair(arm: Arm, held: Arm, found: dict[str, Any]) -> dict[str, Any]:
+  told = {name: {**entry, 'verdict': comparison.verdict(entry)} for name, entry in found.items()}
+  # McNemar's test is about two classifiers; that of several seeds would be one of each pair.
+  test = None if arm.seeds else comparison.mcnemar(_right(arm.first), _right(held.first))
+  return {'name': arm.name, 'differences': told, 'mcnemar': test}
+
+
+def _resample(arm: Arm, resamples: int) -> comparison.Resampled:
+  drawn = []
+  for each in arm.runs:
+    assert each.probabilities is not None
+    drawn.append(
+      comparison.resample(each.labels, each.probabilities, each.groups, each.class_names, resamples)
+    )
+  return comparison.over_seeds(drawn)
 
 
 def _mask_differences(held: Scored, other: Scored, resamples: int) -> dict[str, Any]:

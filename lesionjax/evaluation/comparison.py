@@ -34,6 +34,17 @@ class Resampled:
   groups: int
   images: int
 
+  def interval(self, name: str) -> intervals.Interval:
+    """Returns a metric with its 95 % interval; None where it is undefined."""
+    value = self.point[name]
+    limits = None
+    if self.groups > 1 and not math.isnan(value):
+      limits = intervals.percentiles(self.drawn[name])
+    low, high = limits or (None, None)
+    return {
+      'value': None if math.isnan(value) else value, 'low': low, 'high': high, 'n': self.images
+    }  # fmt: skip
+
 
 def resample(
   labels: np.ndarray,
@@ -73,6 +84,40 @@ def resample(
   return Resampled(values, drawn, len(names), len(labels))
 
 
+def over_seeds(runs: Sequence[Resampled], seed: int = 0) -> Resampled:
+  """Averages the runs of one way of training that differ in their seed alone.
+
+  A draw takes the same groups in every run, as each of them does, and the runs themselves with
+  replacement: its metric is the mean over the runs that were drawn. With few seeds that tells too
+  little of how much a seed changes (of S seeds the variance is short by a factor of (S - 1) / S).
+
+  Args:
+    runs: measured on the same draws, in the order of their seeds.
+    seed: of the draws of runs; the same for all that are compared, so that pairs stay pairs.
+
+  Returns:
+    Means over the runs; with one run, that run.
+
+  Raises:
+    UserError: the runs were not measured on the same draws.
+
+  References:
+    Two-stage bootstrap: Davison and Hinkley, Bootstrap Methods and their Application (1997), 3.8.
+  """
+  if len(runs) == 1:
+    return runs[0]
+  for other in runs[1:]:
+    _check_alike(runs[0], other)
+  rng = np.random.default_rng((seed, len(runs)))
+  chosen = rng.integers(len(runs), size=(len(runs), _draws(runs[0])))  # [S, R]
+  point = {name: float(np.mean([run.point[name] for run in runs])) for name in runs[0].point}
+  drawn = {}
+  for name in runs[0].drawn:
+    values = np.stack([run.drawn[name] for run in runs])
+    drawn[name] = np.take_along_axis(values, chosen, 0).mean(0)
+  return Resampled(point, drawn, runs[0].groups, runs[0].images)
+
+
 def paired_differences(
   first: Resampled, second: Resampled, names: Sequence[str]
 ) -> dict[str, intervals.Interval]:
@@ -93,22 +138,12 @@ def paired_differences(
   Raises:
     UserError: the two were not measured on the same draws.
   """
-  shape = (first.images, first.groups, _draws(first))
-  other = (second.images, second.groups, _draws(second))
-  if shape != other:
-    raise UserError(
-      f'One classifier was measured on {shape[0]} images of {shape[1]} groups with {shape[2]}'
-      f' resamples, the other on {other[0]} of {other[1]} with {other[2]}: measure both alike.'
-    )
+  _check_alike(first, second)
   found: dict[str, intervals.Interval] = {}
   for name in names:
-    value = first.point[name] - second.point[name]
-    limits = None
-    if first.groups > 1 and not math.isnan(value):
-      limits = intervals.percentiles(first.drawn[name] - second.drawn[name])
-    low, high = limits or (None, None)
-    known = None if math.isnan(value) else value
-    found[name] = {'value': known, 'low': low, 'high': high, 'n': first.images}
+    point = {name: first.point[name] - second.point[name]}
+    drawn = {name: first.drawn[name] - second.drawn[name]}
+    found[name] = Resampled(point, drawn, first.groups, first.images).interval(name)
   return found
 
 
@@ -151,6 +186,16 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> dict[str, float | int]:
   b, c = int((first & ~second).sum()), int((second & ~first).sum())
   p = float(binomtest(min(b, c), b + c, 0.5).pvalue) if b + c else 1.0
   return {'b': b, 'c': c, 'p': p}
+
+
+def _check_alike(first: Resampled, second: Resampled) -> None:
+  shape = (first.images, first.groups, _draws(first))
+  other = (second.images, second.groups, _draws(second))
+  if shape != other:
+    raise UserError(
+      f'One classifier was measured on {shape[0]} images of {shape[1]} groups with {shape[2]}'
+      f' resamples, the other on {other[0]} of {other[1]} with {other[2]}: measure both alike.'
+    )
 
 
 def _draws(measured: Resampled) -> int:

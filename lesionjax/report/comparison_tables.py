@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lesionjax.report import compare_page, tables
+from lesionjax.evaluation.comparison import UNDECIDED
+from lesionjax.report import compare_words, tables
 from lesionjax.report.run_files import number
 
 PREFIX = 'comparison-'
@@ -30,21 +31,27 @@ def comparison(found: Mapping[str, Any]) -> str:
     Markdown: a table, then a line with the number of images and the caution about chance.
   """
   pairs = {row['name']: row for row in found['differences']}
-  told = compare_page.metrics_of(found)[: 4 if found['task'] == 'segment' else None]
-  first, second = found['compared']
-  header = ['Run', 'Sees', 'Size', *(compare_page.metric_name(name, found) for name in told)]
-  header += [f'Difference of {compare_page.metric_name(name, found)}' for name in (first, second)]
+  told = compare_words.metrics_of(found)[: 4 if found['task'] == 'segment' else None]
+  header = ['Run', 'Sees', 'Size', *(compare_words.metric_name(name, found) for name in told)]
+  header += [
+    f'Difference of {compare_words.metric_name(name, found)}' for name in found['compared']
+  ]
   header += ['McNemar p', 'Without contour', 'Training', 'Evaluation', 'Memory']
   lines = [_line(run, pairs.get(run['name']), told, found) for run in found['runs']]
   rows = [header, ['---'] * len(header), *lines]
   body = ''.join(f'| {" | ".join(map(_escape, row))} |\n' for row in rows)
   facts = f'{found["images"]:,} images of {found["groups"]:,} lesions or patients'
+  seeds = found.get('seeds', ())
   count = len(found['differences']) * len(found['compared'])
   return (
     f'{body}\nDifferences are to {found["reference"]}, image by image on the same {facts}'
     f' ({found["data"]}, {found["split"]}); bold where the 95 % interval excludes zero. They are'
-    f' {count} comparisons, uncorrected: {0.05 * count:.1f} would be bold by chance. One run each:'
-    ' what another seed would change is not in the intervals.\n'
+    f' {count} comparisons, uncorrected: {0.05 * count:.1f} would be bold by chance. '
+    + (
+      f'Means of the seeds {", ".join(map(str, seeds))}; intervals draw lesions and seeds.\n'
+      if seeds
+      else 'One run each: what another seed would change is not in the intervals.\n'
+    )
   )
 
 
@@ -59,13 +66,13 @@ def _line(
   cells += [f'{run["width_px"]}x{run["height_px"]}']
   cells += [_told(run['metrics'].get(name)) for name in told]
   if pair is None:
-    cells += ['reference', 'reference', '']
+    cells += ['reference'] * len(found['compared']) + ['']
   else:
     for name in found['compared']:
       entry = pair['differences'][name]
       words = _told(entry, signed=True)
-      cells.append(words if entry['verdict'] == compare_page.UNDECIDED else f'**{words}**')
-    cells.append(compare_page.p_value(pair['mcnemar']['p']))
+      cells.append(words if entry['verdict'] == UNDECIDED else f'**{words}**')
+    cells.append(compare_words.p_value(pair['mcnemar']))
   peak = run['peak_memory_mb']
   return [
     *cells,

@@ -145,3 +145,33 @@ def test_mcnemar_is_the_exact_sum_and_near_the_approximation(b, c):
 def test_mcnemar_takes_the_same_images():
   with pytest.raises(UserError, match='on 2 images, the other on 3'):
     comparison.mcnemar(np.ones(2, bool), np.ones(3, bool))
+
+
+def make_resampled(point: float, drawn: np.ndarray) -> comparison.Resampled:
+  return comparison.Resampled({'m': point}, {'m': drawn}, groups=9, images=12)
+
+
+def test_seeds_are_averaged_and_drawn():
+  """Runs that differ by constants: a mean of S draws of them has the variance var / S."""
+  values = np.array([0.1, 0.4, 0.7])
+  runs = [make_resampled(value, np.full(20_000, value)) for value in values]
+  both = comparison.over_seeds(runs)
+  assert both.point['m'] == pytest.approx(0.4)
+  assert both.drawn['m'].mean() == pytest.approx(0.4, abs=0.005)
+  assert both.drawn['m'].var() == pytest.approx(values.var() / 3, rel=0.03)
+
+
+def test_pairs_of_seeds_stay_pairs():
+  """What one run gains over the other is the same with every seed: no interval is left."""
+  noise = np.random.default_rng(0).normal(size=(3, 500))
+  ours = comparison.over_seeds([make_resampled(x.mean(), x) for x in noise])
+  theirs = comparison.over_seeds([make_resampled(x.mean() + 0.2, x + 0.2) for x in noise])
+  found = comparison.paired_differences(theirs, ours, ['m'])['m']
+  assert [found[key] for key in ('value', 'low', 'high')] == pytest.approx([0.2] * 3)
+
+
+def test_one_seed_is_that_run_and_others_must_be_drawn_alike():
+  run = make_resampled(0.5, np.linspace(0, 1, 50))
+  assert comparison.over_seeds([run]) is run
+  with pytest.raises(UserError, match='with 50 resamples, the other on 12 of 9 with 40'):
+    comparison.over_seeds([run, make_resampled(0.5, np.zeros(40))])
