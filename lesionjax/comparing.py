@@ -138,6 +138,7 @@ def _row(scored: Scored, name: str) -> dict[str, Any]:
     'protocol': run.option('protocol'),
     'lesion': run.option('data.lesion', 'none'),
     'lesion_missing': round(share['value'] * share['n']) if share else None,
+    'masks_ms': number((run.data.get('masks') or {}).get('ms_per_image')),
     'parameters': _parameters(run, len(scored.class_names)),
     'train_wall_s': number(wall.get('train')),
     'evaluate_wall_s': number(wall.get('evaluate')),

@@ -61,6 +61,8 @@ def train(config: ConfigDict, workdir: str, profile: bool = False) -> str:
       train(two_stage.segmenter_config(config), str(run_dir / two_stage.SEGMENTER))
       two_stage.write_masks(config, run_dir)
       _check_masks(pieces)
+    if config.data.lesion != 'none' and config.data.lesion_masks != 'true':
+      data['masks'] = masks_lib.summary(config.data.lesion_masks)
     if jax.process_index() == 0:
       files.write_json(run_dir / 'data.json', data)
       run_directory.remember_seen(run_dir, pieces.train, config.init_from)

@@ -56,6 +56,17 @@ class MaskFolder:
       ) from error
 
 
+def summary(path: str) -> dict[str, Any]:
+  """Returns what a run remembers of the masks in a folder: method, counts, cost.
+
+  Raises:
+    UserError: as `open_folder`.
+  """
+  about = open_folder(path).about
+  kept = ('method', 'data', 'fingerprint', 'images', 'rejected', 'ms_per_image', 'commit')
+  return {name: about.get(name) for name in kept}
+
+
 @functools.lru_cache(maxsize=8)
 def open_folder(path: str) -> MaskFolder:
   """Opens a folder that `--mode=masks` wrote.
