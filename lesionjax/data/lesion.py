@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from data_builders.errors import UserError
-from lesionjax.data.crop import crop_box
+from lesionjax.data.crop import CropBox, crop_box
 
 MODES = ('none', 'mask', 'crop', 'mask_crop', 'attention')
 _LOOKS = ('mask', 'crop', 'mask_crop')
@@ -43,6 +43,10 @@ class Lesion:
     """Whether the image itself changes."""
     return self.mode in _LOOKS
 
+  def box(self, mask: np.ndarray) -> CropBox | None:
+    """The rectangle around the lesion of a mask uint8 [H, W]; None where there is no usable one."""
+    return crop_box(mask > 0, self.margin)
+
   def apply(
     self, image: np.ndarray, mask: np.ndarray | None
   ) -> tuple[np.ndarray, np.ndarray | None]:
@@ -59,7 +63,7 @@ class Lesion:
       return image, mask
     if mask.shape != image.shape[:2]:
       raise ValueError(f'mask {mask.shape} and image {image.shape} differ in size')
-    box = crop_box(mask > 0, self.margin)
+    box = self.box(mask)
     if box is None:
       return image, mask
     if self.mode in ('mask', 'mask_crop'):

@@ -50,10 +50,15 @@ class MaskFolder:
     try:
       return (self.path / name).read_bytes()
     except OSError as error:
-      raise UserError(
-        f'The mask {name!r} that {self.path / INDEX} lists cannot be read'
-        f' ({error.strerror or error}): write the masks again with --mode=masks.'
-      ) from error
+      raise self.damaged(image_id, f'cannot be read ({error.strerror or error})') from error
+
+  def damaged(self, image_id: str, reason: str) -> UserError:
+    """The sentence about the mask of an image; the reason continues it."""
+    name = self.files[identity.canonical_id(image_id)]
+    return UserError(
+      f'The mask {name!r} of image {image_id!r}, which {self.path / INDEX} lists, {reason}: write'
+      ' the masks again with --mode=masks.'
+    )
 
 
 def summary(path: str) -> dict[str, Any]:
@@ -63,7 +68,7 @@ def summary(path: str) -> dict[str, Any]:
     UserError: as `open_folder`.
   """
   about = open_folder(path).about
-  kept = ('method', 'data', 'fingerprint', 'images', 'rejected', 'ms_per_image', 'commit')
+  kept = ('method', 'data', 'fingerprint', 'sha256', 'images', 'rejected', 'ms_per_image', 'commit')
   return {name: about.get(name) for name in kept}
 
 

@@ -15,7 +15,7 @@ from data_builders.cleaning.pipeline import Pipeline
 from data_builders.errors import UserError
 from lesionjax.data import decode
 from lesionjax.data.columns import one_line
-from lesionjax.data.crop import crop_box
+from lesionjax.data.crop import CropBox
 from lesionjax.data.lesion import Lesion
 from lesionjax.data.masks import open_folder
 
@@ -123,7 +123,7 @@ class Split:
       # A crop is enlarged afterwards: it is cut out of the image in full.
       whole = bool(self.preprocessing.steps) or self.lesion.looks
       image = decode.decode_pixels(data, 1 if whole else decode.reduction(data, size_px))
-      mask = None if png is None else decode.decode_mask(png, image.shape[:2])
+      mask = self._decoded_mask(index, png, image.shape[:2])
       image, mask = self.lesion.apply(*self.preprocessing.apply(image, mask))
       return self._fit(image, mask, size_px)
     except decode.DecodeError as error:
@@ -133,15 +133,41 @@ class Split:
     """Whether a usable lesion is known in record `index`; without one it is seen whole.
 
     Raises:
-      UserError: as `encoded_mask`, or when the mask is damaged.
+      UserError: as `lesion_box`.
     """
-    png = self.encoded_mask(index)
+    return self.lesion_box(index) is not None
+
+  def lesion_box(self, index: int) -> CropBox | None:
+    """Where the lesion lies in record `index` after preprocessing, as `decode` sees it.
+
+    Raises:
+      UserError: as `encoded_mask`, or when record, image or mask is damaged.
+    """
+    png, data = self.encoded_mask(index), self.encoded(index)
     if png is None:
-      return False
+      return None
+    size = None if self.preprocessing.steps else decode.jpeg_size(data)
     try:
-      return crop_box(decode.decode_plane(png) > 0) is not None
+      # Pixels are needed for preprocessing alone.
+      image = decode.decode_pixels(data) if size is None else np.empty((*size, 0), np.uint8)
     except decode.DecodeError as error:
       raise self._corrupt(index, str(error)) from error
+    mask = self._decoded_mask(index, png, image.shape[:2])
+    if self.preprocessing.steps:
+      _, mask = self.preprocessing.apply(image, mask)
+    return None if mask is None else self.lesion.box(mask)
+
+  def _decoded_mask(
+    self, index: int, png: bytes | None, shape: tuple[int, int]
+  ) -> np.ndarray | None:
+    """The mask at the size of its image; what is wrong with it is told where it came from."""
+    try:
+      return None if png is None else decode.decode_mask(png, shape)
+    except decode.DecodeError as error:
+      if self.lesion.masks != 'true':
+        image_id = str(self.image_ids[index])
+        raise open_folder(self.lesion.masks).damaged(image_id, str(error)) from error
+      raise self._corrupt(index, f'its mask {error}') from error
 
   def _fit(self, image: np.ndarray, mask: np.ndarray | None, size_px: decode.Size) -> np.ndarray:
     height, width = decode.sides(size_px)
