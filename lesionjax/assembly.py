@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
 from lesionjax.config import image_size
-from lesionjax.data import memory
+from lesionjax.data import masks, memory
 from lesionjax.data.augment import augment, augment_with_mask, normalise
 from lesionjax.data.datasets import names_of, open_split, provenance
 from lesionjax.data.features import feature_stream
@@ -86,6 +86,13 @@ def describe_data(config: ConfigDict, name: str = '') -> dict[str, Any]:
     config.data.preprocess,
     config.task == 'segment',
   )
+
+
+def describe_masks(config: ConfigDict) -> dict[str, Any]:
+  """Returns {'masks': what a run remembers of the folder they come from}; {} without one."""
+  if config.data.lesion == 'none' or config.data.lesion_masks == 'true':
+    return {}
+  return {'masks': masks.summary(config.data.lesion_masks)}
 
 
 def decoded(config: ConfigDict, split: Split) -> np.ndarray | None:

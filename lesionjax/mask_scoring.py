@@ -156,7 +156,7 @@ def _write_examples(
 
 
 def examples(dice: np.ndarray, count: int, groups: np.ndarray) -> np.ndarray:
-  """Picks the best, the median and the worst images, a third each, one of a group.
+  """Picks the best, the median and the worst images, a third each, no two of a group.
 
   Args:
     dice: float [N].
@@ -167,12 +167,27 @@ def examples(dice: np.ndarray, count: int, groups: np.ndarray) -> np.ndarray:
     int64 [M], best first, then those around the median, then the worst, the very worst last.
   """
   order = np.argsort(-dice, kind='stable')
-  _, first = np.unique(groups[order], return_index=True)
-  order = order[np.sort(first)]
-  third = min(count, len(order)) // 3
-  middle = (len(order) - third) // 2
-  parts = (order[:third], order[middle : middle + third], order[len(order) - third :])
-  return np.array(list(dict.fromkeys(np.concatenate(parts).tolist())), np.int64)
+  third = min(count, len(np.unique(groups))) // 3
+  worst = _first_of_groups(order[::-1], groups, third)  # first: the very worst must be seen
+  best = _first_of_groups(order, groups, third, worst)
+  # Around the middle in turn, from there outwards.
+  middle = np.argsort(np.abs(np.arange(len(order)) - len(order) / 2), kind='stable')
+  median = _first_of_groups(order[middle], groups, third, best + worst)
+  median.sort(key=lambda row: -dice[row])
+  return np.array(best + median + worst[::-1], np.int64)
+
+
+def _first_of_groups(
+  rows: np.ndarray, groups: np.ndarray, count: int, without: Sequence[int] = ()
+) -> list[int]:
+  """The first rows of so many groups, and of none that other rows belong to."""
+  taken = {groups[row] for row in without}
+  chosen: list[int] = []
+  for row in rows.tolist():
+    if len(chosen) < count and groups[row] not in taken:
+      taken.add(groups[row])
+      chosen.append(row)
+  return chosen
 
 
 class _Probabilities(Sequence[np.ndarray]):
