@@ -6,7 +6,7 @@ import csv
 import dataclasses
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from etils import epath
@@ -51,6 +51,28 @@ class MaskFolder:
       return (self.path / name).read_bytes()
     except OSError as error:
       raise self.damaged(image_id, f'cannot be read ({error.strerror or error})') from error
+
+  def check(self, image_ids: Sequence[str], told: str) -> None:
+    """Refuses images that the index does not list, or whose PNG is gone.
+
+    Args:
+      image_ids: of all images that are needed.
+      told: what they are, for the message.
+
+    Raises:
+      UserError: the first that is missing, and how many are.
+    """
+    unknown = [name for name in image_ids if identity.canonical_id(name) not in self.files]
+    if unknown:
+      raise UserError(
+        f'{self.path / INDEX} lists no mask of {len(unknown):,} of the {len(image_ids):,} images of'
+        f' {told}, such as {unknown[0]!r}: write the masks of this data set, all of its splits,'
+        ' with --mode=masks.'
+      )
+    there = {'', *(path.name for path in self.path.iterdir())}
+    gone = [name for name in image_ids if self.files[identity.canonical_id(name)] not in there]
+    if gone:
+      raise self.damaged(gone[0], 'is gone')
 
   def damaged(self, image_id: str, reason: str) -> UserError:
     """The sentence about the mask of an image; the reason continues it."""

@@ -101,11 +101,24 @@ class Split:
       return open_folder(self.lesion.masks).read(str(self.image_ids[index]))
     source = self._source(index)
     if source.mask_features is None:
-      raise UserError(
-        f'Data set {source.name} has no lesion masks: name a folder of predicted ones (see'
-        " --mode=masks) in config.data.lesion_masks, or set config.data.lesion='none'."
-      )
+      raise self._without_masks(source)
     return self._feature(index, 'mask', source.mask_features)
+
+  def check_masks(self) -> None:
+    """Refuses images whose masks are needed and not there; decodes nothing.
+
+    Raises:
+      UserError: naming the data set, or folder and image.
+    """
+    if not self.with_masks and not self.lesion.looks:
+      return
+    if self.lesion.masks != 'true':
+      told = f'{self.name} ({self.split})'
+      open_folder(self.lesion.masks).check(self.image_ids.tolist(), told)
+      return
+    for number in np.unique(self.places[:, 0]).tolist():
+      if self.sources[number].mask_features is None:
+        raise self._without_masks(self.sources[number])
 
   def decode(self, index: int, size_px: decode.Size) -> np.ndarray:
     """Record `index` as uint8 [height, width, channels]: preprocessed RGB, and the mask (0, 1).
@@ -189,6 +202,15 @@ class Split:
       return features.deserialize_example_np(record, decoders=decoders)[name]
     except Exception as error:  # whatever the file format's reader raises
       raise self._corrupt(index, f'the record cannot be read ({one_line(error)})') from error
+
+  def _without_masks(self, source: Source) -> UserError:
+    advice = (
+      'name a folder of predicted ones (see --mode=masks) in config.data.lesion_masks, or set'
+      " config.data.lesion='none'"
+    )
+    if self.lesion.mode == 'none':  # a segmenter, which learns them
+      advice = 'name one that has in config.data.name, such as isic2018_task1 or ham10000'
+    return UserError(f'Data set {source.name} has no lesion masks: {advice}.')
 
   def _corrupt(self, index: int, reason: str) -> UserError:
     number, row = self.places[index].tolist()

@@ -184,6 +184,28 @@ def test_a_lesion_is_known_where_it_is_seen(tmp_path, train):
   assert [split.has_lesion(0), split.has_lesion(1), cropped.has_lesion(0)] == [True, False, False]
 
 
+def test_masks_that_are_needed_are_looked_for_before_images_are_read(tmp_path, train, tiny):
+  tiny.check_masks()
+  train.check_masks()  # sees whole images
+  dataclasses.replace(train, lesion=Lesion('attention')).check_masks()  # as outside of training
+  for change, advice in (
+    ({'lesion': Lesion('crop')}, 'name a folder of predicted ones'),
+    ({'lesion': Lesion('attention'), 'with_masks': True}, 'name a folder of predicted ones'),
+    ({'with_masks': True}, 'name one that has in config.data.name'),
+  ):
+    with pytest.raises(UserError, match=f'drawn_images has no lesion masks: {advice}'):
+      dataclasses.replace(train, **change).check_masks()
+  folder = write_folder(tmp_path / 'masks', [*_all(None)[:-2], ('train_035', None)])
+  split = dataclasses.replace(train, lesion=Lesion('crop', folder))
+  there = split.image_ids != 'train_036'
+  split.take(there).check_masks()  # that none was found is known, too
+  with pytest.raises(UserError, match=r"no mask of 1 of the 37 images of .*, such as 'train_036'"):
+    split.check_masks()
+  (tmp_path / 'masks' / 'train_002.png').unlink()
+  with pytest.raises(UserError, match=r"'train_002.png' of image 'train_002', .* is gone: write"):
+    split.take(there).check_masks()
+
+
 def decode_whole(split, row):
   """The image alone, from all its pixels as a crop is."""
   image, _ = split.preprocessing.apply(decode_pixels(split.encoded(row)))
