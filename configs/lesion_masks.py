@@ -4,8 +4,10 @@ Command: python main.py --config=configs/lesion_masks.py --workdir=runs/lesion_m
   another network: --config=configs/lesion_masks.py:model=unetpp
   HAM10000:        --config=configs/lesion_masks.py:data=ham10000,epochs=8
   other sizes:     --config=configs/lesion_masks.py:size=592 --config.data.height_px=448
-  an encoder with ImageNet's weights:
-    --config=configs/lesion_masks.py:model=unet_encoder --config.model.arguments.encoder=densenet121
+  as wide as asked: --config=configs/lesion_masks.py:width=32,levels=5
+  deep supervision: --config=configs/lesion_masks.py:model=unetpp,deep_supervision=True
+  a classifier as the encoder:
+    --config=configs/lesion_masks.py:model=unet_encoder,encoder=densenet121
 
 Widths 16 to 256, binary cross-entropy + Dice, AdamW 2e-3 in one cycle, flips and quarter turns'
 worth of rotation. Lesions stay on one side of the split; threshold and clean-up are fitted on
@@ -14,17 +16,34 @@ validation; Otsu's threshold stands beside every number.
 
 from __future__ import annotations
 
+from typing import Any
+
 from ml_collections import ConfigDict
 
 from configs import arguments, base
+from data_builders.errors import UserError
+from lesionjax.models import MODELS
+from lesionjax.models.segmentation.bcdunet import DENSE_BLOCKS, PLACES
 from lesionjax.models.segmentation.table import SEGMENTERS
+
+_WIDTH = 16
+# Arguments of the models; those that a model has not are refused.
+_OF_MODEL = {
+  'width': _WIDTH,
+  'levels': arguments.Between(4, 2, 8),
+  'deep_supervision': (False, True),
+  'bconvlstm_at': PLACES,
+  'dense_blocks': DENSE_BLOCKS,
+  'encoder': ('resnet34', *(n for n, spec in MODELS.items() if spec.family != 'vit')),
+}
 
 
 def get_config(argument: str = '') -> ConfigDict:
   """Returns the configuration.
 
   Args:
-    argument: KEY=VALUE pairs: protocol=rigorous|published, data, size (px), epochs, model.
+    argument: KEY=VALUE pairs: protocol=rigorous|published, data, size (px), epochs, model, and of
+      the models that have it width, levels, deep_supervision, bconvlstm_at, dense_blocks, encoder.
   """
   chosen = arguments.parse(
     'lesion_masks',
@@ -35,6 +54,7 @@ def get_config(argument: str = '') -> ConfigDict:
       'size': 128,
       'epochs': 30,
       'model': ('unet', *(name for name in SEGMENTERS if name != 'unet')),
+      **_OF_MODEL,
     },
   )
   config = base.get_config()
@@ -48,8 +68,7 @@ def get_config(argument: str = '') -> ConfigDict:
   augment.rotation_deg = 180.0  # a dermatoscope has no upright
 
   config.model.name = chosen['model']
-  if chosen['model'] in ('unet', 'unetpp', 'bcdunet'):
-    config.model.arguments = ConfigDict({'width': 16})
+  config.model.arguments = ConfigDict(_model_arguments(argument, chosen))
   config.train.loss = 'bce_dice'
   config.train.epochs = chosen['epochs']
   config.train.batch_size = 16
@@ -60,3 +79,23 @@ def get_config(argument: str = '') -> ConfigDict:
   config.select.metric = 'dice'
   config.evaluate.batch_size = 32
   return config
+
+
+def _model_arguments(argument: str, chosen: dict[str, Any]) -> dict[str, Any]:
+  """Those that were given; our width where the model has one.
+
+  Raises:
+    UserError: the model has no such argument.
+  """
+  options = SEGMENTERS[chosen['model']].options
+  given = [pair.partition('=')[0].strip() for pair in argument.split(',')]
+  found = {'width': _WIDTH} if 'width' in options else {}
+  for key in (key for key in _OF_MODEL if key in given):
+    if key not in options:
+      having = ' or '.join(f'model={name}' for name, s in SEGMENTERS.items() if key in s.options)
+      raise UserError(
+        f'configs/lesion_masks.py:{argument}: {key} has no effect with model={chosen["model"]}:'
+        f' leave it out, or take {having}.'
+      )
+    found[key] = chosen[key]
+  return found
