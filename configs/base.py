@@ -140,7 +140,7 @@ def _model() -> ConfigDict:
   model.arguments = ConfigDict()  # keyword arguments of that model, such as {'width': 32}
   model.dtype = 'float32'  # of the computation: 'float32' or 'bfloat16'; parameters stay float32
   # Weights to start from: '' draws them, 'imagenet' takes those that lesionjax.models.table names,
-  # a path those of a local .safetensors file with timm's names.
+  # a path those of a local .safetensors file with timm's names. Of unet_encoder: its encoder's.
   model.pretrained = ''
   model.reinit = ('head',)  # with pretrained: modules that stay as drawn
   return model

@@ -6,8 +6,8 @@ Command: python main.py --config=configs/lesion_masks.py --workdir=runs/lesion_m
   other sizes:     --config=configs/lesion_masks.py:size=592 --config.data.height_px=448
   as wide as asked: --config=configs/lesion_masks.py:width=32,levels=5
   deep supervision: --config=configs/lesion_masks.py:model=unetpp,deep_supervision=True
-  a classifier as the encoder:
-    --config=configs/lesion_masks.py:model=unet_encoder,encoder=densenet121
+  a classifier as the encoder, with ImageNet's weights or without:
+    --config=configs/lesion_masks.py:model=unet_encoder,encoder=densenet121,weights=imagenet
 
 Widths 16 to 256, binary cross-entropy + Dice, AdamW 2e-3 in one cycle, flips and quarter turns'
 worth of rotation. Lesions stay on one side of the split; threshold and clean-up are fitted on
@@ -24,7 +24,7 @@ from configs import arguments, base
 from data_builders.errors import UserError
 from lesionjax.models import MODELS
 from lesionjax.models.segmentation.bcdunet import DENSE_BLOCKS, PLACES
-from lesionjax.models.segmentation.table import SEGMENTERS
+from lesionjax.models.segmentation.table import SEGMENTERS, encoder_of
 
 _WIDTH = 16
 # Arguments of the models; those that a model has not are refused.
@@ -42,8 +42,9 @@ def get_config(argument: str = '') -> ConfigDict:
   """Returns the configuration.
 
   Args:
-    argument: KEY=VALUE pairs: protocol=rigorous|published, data, size (px), epochs, model, and of
-      the models that have it width, levels, deep_supervision, bconvlstm_at, dense_blocks, encoder.
+    argument: KEY=VALUE pairs: protocol=rigorous|published, data, size (px), epochs, model,
+      weights=random|imagenet, and of the models that have it width, levels, deep_supervision,
+      bconvlstm_at, dense_blocks, encoder.
   """
   chosen = arguments.parse(
     'lesion_masks',
@@ -54,6 +55,7 @@ def get_config(argument: str = '') -> ConfigDict:
       'size': 128,
       'epochs': 30,
       'model': ('unet', *(name for name in SEGMENTERS if name != 'unet')),
+      'weights': ('random', 'imagenet'),
       **_OF_MODEL,
     },
   )
@@ -69,6 +71,12 @@ def get_config(argument: str = '') -> ConfigDict:
 
   config.model.name = chosen['model']
   config.model.arguments = ConfigDict(_model_arguments(argument, chosen))
+  arguments.set_weights(config, chosen['weights'])
+  if config.model.pretrained and not encoder_of(chosen['model'], config.model.arguments):
+    raise UserError(
+      f'configs/lesion_masks.py:{argument}: weights=imagenet are of classifiers: leave it out, or'
+      ' take model=unet_encoder.'
+    )
   config.train.loss = 'bce_dice'
   config.train.epochs = chosen['epochs']
   config.train.batch_size = 16

@@ -113,6 +113,7 @@ def test_a_run_to_start_from_must_be_named():
       'model=unet_encoder,encoder=vit_s16',
       'encoder=vit_s16 is not one of resnet34',
     ),
+    ('lesion_masks', 'weights=imagenet', 'weights=imagenet are of classifiers: .*unet_encoder'),
     ('lesion_masks', 'levels=9', 'levels=9 must be of type int, from 2 to 8'),
     ('quickstart', 'size=3', r'configs/quickstart\.py:size=3: the recipe takes no argument'),
   ],
@@ -163,3 +164,9 @@ def test_arguments_of_a_segmenter_reach_it():
     config = lesion_masks.get_config(argument)
     assert config.model.arguments.to_dict() == expected
     make_model(config, 1)
+
+
+def test_weights_are_those_of_the_encoder():
+  config = lesion_masks.get_config('model=unet_encoder,encoder=densenet121,weights=imagenet')
+  assert config.model.pretrained == 'imagenet'
+  assert not lesion_masks.get_config('model=unet_encoder').model.pretrained
