@@ -110,9 +110,9 @@ def open_folder(path: str) -> MaskFolder:
   try:
     about = json.loads((folder / ABOUT).read_text())
     with (folder / INDEX).open() as file:
-      rows = list(csv.DictReader(file))
-    files = {identity.canonical_id(row['image_id']): row['file'] or '' for row in rows}
-  except (ValueError, KeyError, csv.Error) as error:
+      rows = _checked(csv.DictReader(file), about)
+    files = {identity.canonical_id(row['image_id']): row['file'] for row in rows}
+  except (ValueError, csv.Error) as error:
     raise UserError(
       f'{folder / INDEX} or {ABOUT} beside it is damaged ({error}): write the masks again with'
       ' --mode=masks.'
@@ -123,3 +123,27 @@ def open_folder(path: str) -> MaskFolder:
   if unsafe:
     raise UserError(f'{folder / INDEX} lists {unsafe[0]!r}, which is no file of that folder.')
   return MaskFolder(folder, files, about)
+
+
+def _checked(reader: csv.DictReader[str], about: Any) -> list[dict[str, str]]:
+  """The rows of an index that is whole.
+
+  Raises:
+    ValueError: a column or a value is missing, or there are others than were written.
+  """
+  if not isinstance(about, dict):
+    raise ValueError(f'{ABOUT} holds no JSON object')
+  absent = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+  if absent:
+    raise ValueError(f'it has no column {absent[0]!r}')
+  rows = []
+  for row in reader:
+    where = f'line {reader.line_num}, image {row["image_id"]!r}'
+    if None in row or None in row.values():  # what csv makes of more or fewer values
+      raise ValueError(f'{where}, has not one value for each column')
+    if bool(row['file']) == bool(row['reject']):
+      raise ValueError(f'{where}, must have either a file or a reason why it was rejected')
+    rows.append(row)
+  if about.get('images', len(rows)) != len(rows):
+    raise ValueError(f'it lists {len(rows)} images where {about["images"]} were written')
+  return rows

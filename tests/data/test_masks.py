@@ -93,6 +93,7 @@ def test_a_small_mask_is_stretched_to_its_image(tmp_path, train):
   assert split.decode(0, 8)[..., 3].all()  # the crop is the left half, all lesion
 
 
+_HEAD = ','.join(masks.COLUMNS) + '\n'
 BAD = {
   'no folder': (lambda f: None, "is neither 'true' nor a folder with masks.csv"),
   'no such image': (lambda f: write_folder(f, [('other', None)]), "has no mask of image 'train_"),
@@ -109,8 +110,44 @@ BAD = {
     lambda f: (write_folder(f, []), (f / masks.ABOUT).write_text('{')),
     'is damaged',
   ),
+  'list': (
+    lambda f: (write_folder(f, []), (f / masks.ABOUT).write_text('[]')),
+    'is damaged .masks.json holds no JSON object',
+  ),
+  'null': (
+    lambda f: (write_folder(f, []), (f / masks.ABOUT).write_text('null')),
+    'is damaged .masks.json holds no JSON object',
+  ),
+  'column': (
+    lambda f: (write_folder(f, []), (f / masks.INDEX).write_text('image_id,file\na,b.png\n')),
+    "is damaged .it has no column 'group_id'",
+  ),
+  'cut off': (
+    lambda f: (write_folder(f, []), (f / masks.INDEX).write_text(f'{_HEAD}a,g,,0,,empty\nb')),
+    "is damaged .line 3, image 'b', has not one value for each column.: write the masks again",
+  ),
+  'cut off before the last comma': (
+    lambda f: (write_folder(f, []), (f / masks.INDEX).write_text(f'{_HEAD}a,g,a.png,0.1,0.9')),
+    "line 2, image 'a', has not one value for each column",
+  ),
+  'too many values': (
+    lambda f: (write_folder(f, []), (f / masks.INDEX).write_text(f'{_HEAD}a,g,,0,,empty,1')),
+    "line 2, image 'a', has not one value for each column",
+  ),
+  'neither': (
+    lambda f: (write_folder(f, []), (f / masks.INDEX).write_text(f'{_HEAD}a,g,,0,,\n')),
+    "line 2, image 'a', must have either a file or a reason",
+  ),
+  'both': (
+    lambda f: (write_folder(f, []), (f / masks.INDEX).write_text(f'{_HEAD}a,g,a.png,0,,empty\n')),
+    "line 2, image 'a', must have either a file or a reason",
+  ),
+  'lines cut off': (
+    lambda f: write_folder(f, _all(f), {'images': 40}),
+    'it lists 37 images where 40 were written',
+  ),
   'path': (
-    lambda f: (write_folder(f, []), (f / masks.INDEX).write_text('image_id,file\na,../b.png\n')),
+    lambda f: (write_folder(f, []), (f / masks.INDEX).write_text(f'{_HEAD}a,g,../b.png,1,1,\n')),
     r"lists '../b.png', which is no file of that folder",
   ),
 }
