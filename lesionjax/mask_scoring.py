@@ -18,7 +18,7 @@ from lesionjax import files, run_directory
 from lesionjax.data.records import Split
 from lesionjax.evaluation.segmentation import metrics, postprocess
 from lesionjax.evaluation.segmentation.summarise import paired_differences, summarise
-from lesionjax.scoring import write_npz
+from lesionjax.scoring import lesion_shares, write_npz
 
 Outputs = Mapping[str, np.ndarray]
 """probability uint8 [N, H, W] (255 = 1) and mask uint8 [N, H, W] of 0 and 1."""
@@ -67,7 +67,8 @@ def score(
     fitted: post-processing from the run's validation; None fits it on the first split.
 
   Returns:
-    For every split NAME: {NAME: metrics of the network, NAME_plain: without post-processing,
+    For every split NAME: {NAME: metrics of the network, and how many lesions reach the border;
+    NAME_plain: without post-processing,
     NAME_otsu: of Otsu's threshold, NAME_gain: network - Otsu, paired}.
   """
   if fitted is None:
@@ -122,8 +123,10 @@ def _score_split(
   _write_examples(config, out_dir, split, name, values['network']['dice'], predicted, otsu)
   groups, resamples = split.group_ids, config.evaluate.resamples
   network = values['network']
+  shares = lesion_shares(split)  # by the true masks, at their full size
+  shares.pop('lesion_missing')
   return {
-    name: summarise(network, groups, resamples),
+    name: {**summarise(network, groups, resamples), **shares},
     f'{name}_plain': summarise(values['plain'], groups, resamples),
     f'{name}_otsu': summarise(values['otsu'], groups, resamples),
     f'{name}_gain': paired_differences(network, values['otsu'], groups, resamples),

@@ -155,3 +155,11 @@ def test_segmenters_are_compared_by_dice_and_jaccard(runs, tmp_path):
   shutil.copytree(runs / 'row1', folder / 'classifier')
   with pytest.raises(UserError, match='one finds lesions and the other names classes'):
     compare(str(folder))
+
+
+def test_lesions_at_the_border_are_passed_on(runs):
+  share = {'value': 30 / 83, 'low': 0.2, 'high': 0.5, 'n': 83}
+  fake.change(runs / 'row2' / 'metrics.json', lambda m: m['test'].update(lesion_at_border=share))
+  compare(str(runs))
+  assert [run['lesion_at_border'] for run in found_in(runs)['runs']] == [None, 30, None]
+  assert 'lesion_at_border' not in found_in(runs)['runs'][1]['metrics']

@@ -43,6 +43,11 @@ class Lesion:
     """Whether the image itself changes."""
     return self.mode in _LOOKS
 
+  @property
+  def crops(self) -> bool:
+    """Whether the image ends at the lesion's rectangle."""
+    return self.mode in ('crop', 'mask_crop')
+
   def box(self, mask: np.ndarray) -> CropBox | None:
     """The rectangle around the lesion of a mask uint8 [H, W]; None where there is no usable one."""
     return crop_box(mask > 0, self.margin)
@@ -68,7 +73,7 @@ class Lesion:
       return image, mask
     if self.mode in ('mask', 'mask_crop'):
       image = np.where(mask[..., None] > 0, image, np.uint8(0))
-    if self.mode in ('crop', 'mask_crop'):
+    if self.crops:
       rows, columns = box.slices
       image, mask = image[rows, columns], mask[rows, columns]
     return image, mask
