@@ -184,6 +184,11 @@ def _validate_task(config: ConfigDict) -> None:
     )
   if config.task == 'classify':
     return
+  if config.init_head == 'reinit':
+    raise UserError(
+      "config.init_head='reinit' is for classifiers: a segmenter has no head of classes, so set it"
+      " to 'keep'."
+    )
   if config.data.lesion != 'none':
     raise UserError(
       f"config.data.lesion={config.data.lesion!r} is for classifiers: with config.task='segment'"

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from data_builders.cleaning.hair import hair_mask
 from data_builders.cleaning.otsu import otsu_mask
+from data_builders.errors import UserError
 from lesionjax import config as config_lib
 from lesionjax import files, run_directory
 from lesionjax.data.records import Split
@@ -89,7 +90,13 @@ def read_postprocess(run_dir: epath.Path) -> postprocess.Postprocess:
   """
   missing = f'{run_dir} has no postprocess.json: it is no segmenter that has been evaluated'
   found = run_directory.read_json(run_dir, 'postprocess.json', missing)
-  return postprocess.Postprocess.from_dict(found)
+  try:
+    return postprocess.Postprocess.from_dict(found)
+  except UserError as error:
+    reason = str(error).rstrip('.')
+    raise UserError(
+      f'{run_dir / "postprocess.json"} is damaged ({reason}): evaluate the run again.'
+    ) from error
 
 
 def _score_split(

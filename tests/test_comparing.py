@@ -163,3 +163,14 @@ def test_lesions_at_the_border_are_passed_on(runs):
   compare(str(runs))
   assert [run['lesion_at_border'] for run in found_in(runs)['runs']] == [None, 30, None]
   assert 'lesion_at_border' not in found_in(runs)['runs'][1]['metrics']
+
+
+@pytest.mark.parametrize(
+  ('content', 'place'), [({'test': 1}, 'test'), ({'test': {'a': 2}}, 'test.a')]
+)
+def test_metrics_that_are_none_are_told(content, place, runs):
+  (runs / 'row2' / 'metrics.json').write_text(json.dumps(content))
+  with pytest.raises(
+    UserError, match=rf"row2/metrics.json holds no metrics under '{place}': restore"
+  ):
+    compare(str(runs))

@@ -48,3 +48,11 @@ def test_attention_needs_the_masks_of_the_training_alone(tiny_config, tmp_path):
   tiny_config.data.lesion = 'attention'
   tiny_config.data.lesion_masks = _folder_without('test', tmp_path, tiny_config)
   Pieces.of(tiny_config)
+
+
+def test_a_segmenter_has_no_head_to_draw_anew(segmenter_config, tmp_path):
+  segmenter_config.init_from, segmenter_config.init_head = str(tmp_path), 'reinit'
+  with pytest.raises(
+    UserError, match=r"init_head='reinit' is for classifiers: .* set it to 'keep'"
+  ):
+    Pieces.of(segmenter_config)

@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 
+from data_builders.errors import UserError
 from lesionjax import assembly, mask_scoring, run_directory, scoring
 from lesionjax.data.lesion import Lesion
 from lesionjax.evaluation.intervals import wilson
@@ -82,3 +83,12 @@ def test_a_segmenter_tells_how_many_true_lesions_reach_the_border(
   (tmp_path / 'config.json').write_text(json.dumps({'task': 'segment'}))
   page = write_report(tmp_path).read_text()
   assert f'In {moved} of {len(split) - 1} images with a lesion its mask reaches the border' in page
+
+
+@pytest.mark.parametrize('content', ['null', '[]', '1', '{"threshold": "a"}'])
+def test_damaged_post_processing_is_named(content, tmp_path):
+  (tmp_path / 'postprocess.json').write_text(content)
+  with pytest.raises(
+    UserError, match=r'postprocess.json is damaged \(Post-.*evaluate the run again'
+  ):
+    mask_scoring.read_postprocess(run_directory.locate(tmp_path))
