@@ -110,6 +110,7 @@ def _augment() -> ConfigDict:
   augment = ConfigDict()
   augment.flip_horizontal = False
   augment.flip_vertical = False
+  augment.quarter_turns = False  # by 0, 90, 180 or 270 degrees
   augment.rotation_deg = 0.0  # uniform in +- this many degrees
   augment.scale = (1.0, 1.0)  # uniform range of the zoom; 2 = twice as large
   augment.translate = 0.0  # uniform in +- this share of the side

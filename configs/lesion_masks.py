@@ -9,9 +9,9 @@ Command: python main.py --config=configs/lesion_masks.py --workdir=runs/lesion_m
   a classifier as the encoder, with ImageNet's weights or without:
     --config=configs/lesion_masks.py:model=unet_encoder,encoder=densenet121,weights=imagenet
 
-Widths 16 to 256, binary cross-entropy + Dice, AdamW 2e-3 in one cycle, flips and quarter turns'
-worth of rotation. Lesions stay on one side of the split; threshold and clean-up are fitted on
-validation; Otsu's threshold stands beside every number.
+Widths 16 to 256, binary cross-entropy + Dice, AdamW 2e-3 in one cycle, flips, quarter turns and a
+little colour, averaged weights. Lesions stay on one side of the split; threshold and clean-up are
+fitted on validation; Otsu's threshold stands beside every number.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def get_config(argument: str = '') -> ConfigDict:
 
   augment = config.augment
   augment.flip_horizontal = augment.flip_vertical = True
-  augment.rotation_deg = 180.0  # a dermatoscope has no upright
+  augment.quarter_turns = True  # a dermatoscope has no upright
+  augment.brightness = augment.contrast = augment.saturation = 0.1
 
   config.model.name = chosen['model']
   config.model.arguments = ConfigDict(_model_arguments(argument, chosen))
@@ -78,6 +79,7 @@ def get_config(argument: str = '') -> ConfigDict:
       ' take model=unet_encoder.'
     )
   config.train.loss = 'bce_dice'
+  config.train.ema_decay = 0.99
   config.train.epochs = chosen['epochs']
   config.train.batch_size = 16
   config.optimiser.name = 'adamw'
