@@ -79,9 +79,9 @@ def compare(workdir: str, reference: str = '') -> str:
   return f'{compare_page.text(found)}\nReport: {report}'
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-  """Sorts row2 before row10."""
-  return [(int(part or 0), text) for text, part in re.findall(r'(\D*)(\d*)', name)]
+def _natural(name: str) -> list[tuple[str, int]]:
+  """Sorts by name, and row2 before row10."""
+  return [(text, int(part or -1)) for text, part in re.findall(r'(\D*)(\d*)', name)]
 
 
 def _describe(arm: Arm) -> dict[str, Any]:

@@ -174,3 +174,14 @@ def test_metrics_that_are_none_are_told(content, place, runs):
     UserError, match=rf"row2/metrics.json holds no metrics under '{place}': restore"
   ):
     compare(str(runs))
+
+
+def test_the_first_by_name_is_the_reference(runs):
+  for before, after in (('row1', 'unet64'), ('row2', 'bcdunet128'), ('row10', 'unetpp_64')):
+    (runs / before).rename(runs / after)
+  shutil.copytree(runs / 'unet64', runs / 'unet8')
+  compare(str(runs))
+  found = found_in(runs)
+  assert found['reference'] == 'bcdunet128'
+  names = ['bcdunet128', 'unet8', 'unet64', 'unetpp_64']
+  assert [run['name'] for run in found['runs']] == names
