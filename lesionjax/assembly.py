@@ -55,11 +55,18 @@ def open_training_data(config: ConfigDict) -> Split:
   split = open_data(config, config.data.train_split)
   if config.data.lesion == 'attention':  # masks in training only
     split = dataclasses.replace(split, with_masks=True)
+  folds = set(split.folds.tolist())
+  absent = sorted(set(config.data.leave_out_folds) - folds)
+  if absent:
+    raise UserError(
+      f'config.data.leave_out_folds={config.data.leave_out_folds}: the training split has no fold'
+      f' {absent[0]}, its folds are {", ".join(map(str, sorted(folds)))}; name some of these.'
+    )
   left_out = np.isin(split.folds, list(config.data.leave_out_folds))
   if left_out.all():
     raise UserError(
       f'config.data.leave_out_folds={config.data.leave_out_folds} leaves nothing of the training'
-      f' split, whose folds are {sorted(set(split.folds.tolist()))}: leave out fewer.'
+      f' split, whose folds are {sorted(folds)}: leave out fewer.'
     )
   return split.take(~left_out) if left_out.any() else split
 

@@ -13,7 +13,7 @@ from data_builders import labels
 from data_builders.cleaning import pipeline
 from data_builders.errors import UserError
 from lesionjax.data.datasets import names_of
-from lesionjax.data.lesion import MODES
+from lesionjax.data.lesion import MODES, Lesion
 from lesionjax.training import losses
 from lesionjax.training.segmentation_losses import LOSSES as MASK_LOSSES
 
@@ -65,8 +65,7 @@ _RANGES = {
   'seed': (0, 2**32 - 1),
   'num_devices': (0, None),
   'data.size_px': (8, 4096),
-  'data.height_px': (0, 4096),
-  'data.lesion_margin': (0.0, 2.0),
+  'data.height_px': (0, 4096),  # see _validate_images
   'data.num_threads': (0, 1024),
   'train.auxiliary_weight': (0.0, 100.0),
   'train.epochs': (1, None),
@@ -132,6 +131,7 @@ def validate(config: ConfigDict) -> None:
       'finite.'
     )
   _validate_task(config)
+  _validate_images(config.data)
   _validate_normalise(config.normalise)
   names_of(config.data.name)
   pipeline.parse(config.data.preprocess)
@@ -198,6 +198,25 @@ def _validate_task(config: ConfigDict) -> None:
     raise UserError(
       "config.phases with cache_features is for classifiers: a segmenter's decoder needs more than"
       ' the last features; leave it out.'
+    )
+
+
+def _validate_images(data: ConfigDict) -> None:
+  """Size, view of the lesion and folds must be such as images can have."""
+  lowest = _RANGES['data.size_px'][0]
+  if 0 < data.height_px < lowest:
+    raise UserError(
+      f'config.data.height_px={data.height_px} is below {lowest}, the smallest height there is: set'
+      ' it higher, or to 0 for a square.'
+    )
+  Lesion(data.lesion, data.lesion_masks, data.lesion_margin)  # refuses what it cannot be
+  folds = data.leave_out_folds
+  if not isinstance(folds, tuple | list) or not all(
+    isinstance(fold, int) and not isinstance(fold, bool) and 0 <= fold <= 9 for fold in folds
+  ):
+    raise UserError(
+      f'config.data.leave_out_folds={folds!r} must be a tuple of folds, whole numbers from 0 to 9,'
+      ' such as (0, 3): name folds of the training split, or leave it empty.'
     )
 
 

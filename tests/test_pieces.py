@@ -56,3 +56,36 @@ def test_a_segmenter_has_no_head_to_draw_anew(segmenter_config, tmp_path):
     UserError, match=r"init_head='reinit' is for classifiers: .* set it to 'keep'"
   ):
     Pieces.of(segmenter_config)
+
+
+@pytest.mark.parametrize(
+  ('changes', 'sentence'),
+  [
+    (
+      {'data.leave_out_folds': ('a',)},
+      r"leave_out_folds=\('a',\) must be a tuple of folds, .* 0 to 9",
+    ),
+    ({'data.leave_out_folds': (99,)}, r'leave_out_folds=\(99,\) must be a tuple of folds'),
+    ({'data.leave_out_folds': (True,)}, r'leave_out_folds=\(True,\) must be a tuple of folds'),
+    ({'data.height_px': 1}, r'height_px=1 is below 8, .*: set it higher, or to 0 for a square'),
+    ({'data.height_px': 7}, r'height_px=7 is below 8'),
+    ({'data.lesion_margin': -1.0}, r'config.data.lesion_margin=-1.0 .*: set 0 for none'),
+    ({'data.lesion_margin': float('nan')}, r'lesion_margin=nan must be from 0 to 2'),
+  ],
+)
+def test_what_images_cannot_have_is_told_first(changes, sentence, segmenter_config):
+  segmenter_config.update_from_flattened_dict(changes)
+  with pytest.raises(UserError, match=sentence):
+    Pieces.of(segmenter_config)
+
+
+def test_folds_that_training_does_not_have_are_told(segmenter_config):
+  config = segmenter_config
+  folds = set(open_split(config.data.name, 'train', config.data.data_dir).folds.tolist())
+  other = min(set(range(10)) - folds)
+  config.data.leave_out_folds = (min(folds), other)
+  with pytest.raises(UserError, match=f'has no fold {other}, its folds are .*; name some of these'):
+    Pieces.of(config)
+  config.data.leave_out_folds = (min(folds),)
+  config.data.height_px = 8
+  assert min(folds) not in Pieces.of(config).train.folds

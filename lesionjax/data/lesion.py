@@ -35,7 +35,7 @@ class Lesion:
     if not 0 <= self.margin <= 2:
       raise UserError(
         f'config.data.lesion_margin={self.margin!r} must be from 0 to 2, a share of the longer side'
-        " of the lesion's rectangle."
+        " of the lesion's rectangle: set 0 for none, or 0.1 for a tenth on every side."
       )
 
   @property
