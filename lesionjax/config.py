@@ -41,6 +41,7 @@ _LATER = {
   'data.lesion': 'none',
   'data.lesion_masks': 'true',
   'data.lesion_margin': 0.1,
+  'augment.quarter_turns': False,
   'train.auxiliary_weight': 0.4,
   'train.loss': 'cross_entropy',
   'train.pos_weight': 1.0,
