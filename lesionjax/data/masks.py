@@ -67,7 +67,7 @@ class MaskFolder:
       raise UserError(
         f'{self.path / INDEX} lists no mask of {len(unknown):,} of the {len(image_ids):,} images of'
         f' {told}, such as {unknown[0]!r}: write the masks of this data set, all of its splits,'
-        ' with --mode=masks.'
+        ' with --mode=masks (one data set a folder, so that pooled ones cannot use them).'
       )
     there = {'', *(path.name for path in self.path.iterdir())}
     gone = [name for name in image_ids if self.files[identity.canonical_id(name)] not in there]
