@@ -242,6 +242,13 @@ def to_dict(config: ConfigDict) -> dict[str, Any]:
 def from_dict(values: Mapping[str, Any]) -> ConfigDict:
   """Returns the locked configuration that `to_dict` wrote; keys that came later are neutral."""
   config = ConfigDict(dict(values))
+  _fill(config)
+  if config.segmenter is not None:
+    _fill(config.segmenter)
+  return config.lock()
+
+
+def _fill(config: ConfigDict) -> None:
   for key, value in _LATER.items():
     *sections, name = key.split('.')
     place = config
@@ -249,7 +256,6 @@ def from_dict(values: Mapping[str, Any]) -> ConfigDict:
       place = place.get(section, {})
     if name not in place:
       place[name] = value
-  return config.lock()
 
 
 def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
