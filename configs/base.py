@@ -129,6 +129,7 @@ def _augment() -> ConfigDict:
   augment = ConfigDict()
   augment.flip_horizontal = False
   augment.flip_vertical = False
+  augment.quarter_turns = False  # by 0, 90, 180 or 270 degrees
   augment.rotation_deg = 0.0  # uniform in +- this many degrees
   augment.scale = (1.0, 1.0)  # uniform range of the zoom; 2 = twice as large
   augment.translate = 0.0  # uniform in +- this share of the side
@@ -159,7 +160,7 @@ def _model() -> ConfigDict:
   model.arguments = ConfigDict()  # keyword arguments of that model, such as {'width': 32}
   model.dtype = 'float32'  # of the computation: 'float32' or 'bfloat16'; parameters stay float32
   # Weights to start from: '' draws them, 'imagenet' takes those that lesionjax.models.table names,
-  # a path those of a local .safetensors file with timm's names.
+  # a path those of a local .safetensors file with timm's names. Of unet_encoder: its encoder's.
   model.pretrained = ''
   model.reinit = ('head',)  # with pretrained: modules that stay as drawn
   return model

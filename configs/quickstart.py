@@ -3,8 +3,9 @@
 Command: make quickstart
   or: python main.py --config=configs/quickstart.py --workdir=runs/quickstart
 
-Result on test: macro AUC .969 (.958 to .979), colour alone .598. Two CPU cores: 2:18 from an
-installed clone to the report (data 20 s, training 107 s), 1.2 GB of memory.
+A small U-Net finds the lesion first, in the same run; the CNN sees the crop around it.
+
+Result on test: macro AUC .986; time and memory: see README.
 """
 
 from __future__ import annotations

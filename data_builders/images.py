@@ -80,12 +80,13 @@ def binary_mask_png(data: bytes, shape: tuple[int, int], where: str) -> bytes:
     UserError: no complete PNG, not of the image's size, 16 bits, alpha, or other values than 0
       and 255.
   """
-  if not data.startswith(b'\x89PNG\r\n\x1a\n'):
+  if not is_png(data):
     raise UserError(f'{where} is not a PNG; masks must be PNGs, restore the official archive.')
-  if b'IEND' not in data[-12:] or data[12:16] != b'IHDR':
+  header = png_header(data)
+  if header is None:
     raise UserError(f'{where} is a truncated PNG; download the archive again.')
   # Before anything is decoded: a PNG of a kilobyte may claim gigabytes.
-  width, height, bits, kind = struct.unpack('>IIBB', data[16:26])
+  height, width, bits, kind = header
   if (height, width) != tuple(shape):
     raise UserError(
       f'{where} has {width}x{height} pixels where its image has {shape[1]}x{shape[0]}; restore the'
@@ -103,6 +104,19 @@ def binary_mask_png(data: bytes, shape: tuple[int, int], where: str) -> bytes:
     other = int(mask[(mask != 0) & (mask != 255)][0])
     raise UserError(f'{where} is no binary mask (grey value {other}); only 0 and 255 are allowed.')
   return cv2.imencode('.png', mask)[1].tobytes()
+
+
+def is_png(data: bytes) -> bool:
+  """Whether bytes begin as a PNG does."""
+  return data.startswith(b'\x89PNG\r\n\x1a\n')
+
+
+def png_header(data: bytes) -> tuple[int, int, int, int] | None:
+  """Height, width, bits a channel and colour type (0 is grey) of a PNG; None if it is cut off."""
+  if b'IEND' not in data[-12:] or data[12:16] != b'IHDR':
+    return None
+  width, height, bits, kind = struct.unpack('>IIBB', data[16:26])
+  return height, width, bits, kind
 
 
 def _jpeg_frame(data: bytes, where: str) -> tuple[int, int, int, int]:

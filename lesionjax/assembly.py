@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
 from lesionjax.config import image_size
-from lesionjax.data import memory, synthetic
+from lesionjax.data import masks, memory, synthetic
 from lesionjax.data.augment import augment, augment_with_mask, normalise
 from lesionjax.data.datasets import names_of, open_split, provenance
 from lesionjax.data.features import feature_stream
@@ -59,11 +59,18 @@ def open_training_data(config: ConfigDict) -> Split:
   split = open_data(config, config.data.train_split)
   if config.data.lesion == 'attention':  # masks in training only
     split = dataclasses.replace(split, with_masks=True)
+  folds = set(split.folds.tolist())
+  absent = sorted(set(config.data.leave_out_folds) - folds)
+  if absent:
+    raise UserError(
+      f'config.data.leave_out_folds={config.data.leave_out_folds}: the training split has no fold'
+      f' {absent[0]}, its folds are {", ".join(map(str, sorted(folds)))}; name some of these.'
+    )
   left_out = np.isin(split.folds, list(config.data.leave_out_folds))
   if left_out.all():
     raise UserError(
       f'config.data.leave_out_folds={config.data.leave_out_folds} leaves nothing of the training'
-      f' split, whose folds are {sorted(set(split.folds.tolist()))}: leave out fewer.'
+      f' split, whose folds are {sorted(folds)}: leave out fewer.'
     )
   split = split.take(~left_out) if left_out.any() else split
   if config.data.synthetic:
@@ -93,6 +100,20 @@ def describe_data(config: ConfigDict, name: str = '') -> dict[str, Any]:
     config.data.preprocess,
     config.task == 'segment',
   )
+
+
+def describe_masks(config: ConfigDict) -> dict[str, Any]:
+  """Returns {'masks': what a run remembers of the folder they come from}; {} without one."""
+  if config.data.lesion == 'none' or config.data.lesion_masks == 'true':
+    return {}
+  return {'masks': masks.summary(config.data.lesion_masks)}
+
+
+def describe_synthetic(config: ConfigDict) -> dict[str, Any]:
+  """Returns {'synthetic': what a run remembers of its generated images}; {} without any."""
+  if not config.data.synthetic:
+    return {}
+  return {'synthetic': synthetic.describe(config.data.synthetic)}
 
 
 def decoded(config: ConfigDict, split: Split) -> np.ndarray | None:

@@ -79,9 +79,9 @@ def compare(workdir: str, reference: str = '') -> str:
   return f'{compare_page.text(found)}\nReport: {report}'
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-  """Sorts row2 before row10."""
-  return [(int(part or 0), text) for text, part in re.findall(r'(\D*)(\d*)', name)]
+def _natural(name: str) -> list[tuple[str, int]]:
+  """Sorts by name, and row2 before row10."""
+  return [(text, int(part or -1)) for text, part in re.findall(r'(\D*)(\d*)', name)]
 
 
 def _describe(arm: Arm) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def _measure(arms: Sequence[Arm], held: Arm) -> tuple[list[dict], list[dict]]:
 def _row(scored: Scored, name: str) -> dict[str, Any]:
   """What one run reached and what it cost; a number that is not known is None."""
   run, metrics = scored.run, dict(scored.run.metrics[scored.split])
-  share = metrics.pop('lesion_missing', None)
+  counted = {name: metrics.pop(name, None) for name in ('lesion_missing', 'lesion_at_border')}
   wall, peak = run.environment.get('wall_s') or {}, run.environment.get('peak_memory_mb')
   width = run.option('data.size_px')
   return {
@@ -137,7 +137,8 @@ def _row(scored: Scored, name: str) -> dict[str, Any]:
     'height_px': run.option('data.height_px') or width,
     'protocol': run.option('protocol'),
     'lesion': run.option('data.lesion', 'none'),
-    'lesion_missing': round(share['value'] * share['n']) if share else None,
+    **{name: round(s['value'] * s['n']) if s else None for name, s in counted.items()},
+    'masks_ms': number((run.data.get('masks') or {}).get('ms_per_image')),
     'parameters': _parameters(run, len(scored.class_names)),
     'train_wall_s': number(wall.get('train')),
     'evaluate_wall_s': number(wall.get('evaluate')),

@@ -15,7 +15,7 @@ from data_builders.errors import UserError
 from lesionjax import gan_config
 from lesionjax.data import resample
 from lesionjax.data.datasets import names_of
-from lesionjax.data.lesion import MODES
+from lesionjax.data.lesion import MODES, Lesion
 from lesionjax.data.sampling import SAMPLINGS
 from lesionjax.training import imbalance, losses
 from lesionjax.training.segmentation_losses import LOSSES as MASK_LOSSES
@@ -44,6 +44,7 @@ _LATER = {
   'data.lesion': 'none',
   'data.lesion_masks': 'true',
   'data.lesion_margin': 0.1,
+  'augment.quarter_turns': False,
   'train.auxiliary_weight': 0.4,
   'train.loss': 'cross_entropy',
   'train.pos_weight': 1.0,
@@ -84,8 +85,7 @@ _RANGES = {
   'seed': (0, 2**32 - 1),
   'num_devices': (0, None),
   'data.size_px': (8, 4096),
-  'data.height_px': (0, 4096),
-  'data.lesion_margin': (0.0, 2.0),
+  'data.height_px': (0, 4096),  # see _validate_images
   'data.num_threads': (0, 1024),
   'data.synthetic_share': (1e-6, 1.0),
   'data.resample_neighbours': (1, 1000),
@@ -159,6 +159,7 @@ def validate(config: ConfigDict) -> None:
       'finite.'
     )
   _validate_task(config)
+  _validate_images(config.data)
   _validate_normalise(config.normalise)
   names_of(config.data.name)
   pipeline.parse(config.data.preprocess)
@@ -235,6 +236,11 @@ def _validate_task(config: ConfigDict) -> None:
     )
   if config.task == 'classify':
     return
+  if config.init_head == 'reinit':
+    raise UserError(
+      "config.init_head='reinit' is for classifiers: a segmenter has no head of classes, so set it"
+      " to 'keep'."
+    )
   if config.data.lesion != 'none':
     raise UserError(
       f"config.data.lesion={config.data.lesion!r} is for classifiers: with config.task='segment'"
@@ -272,6 +278,25 @@ def _validate_resample(config: ConfigDict) -> None:
     raise UserError(
       f"{told} with config.data.resample_space='pixels' cannot mix the masks of"
       " config.data.lesion='attention': resample in feature space, or leave one out."
+    )
+
+
+def _validate_images(data: ConfigDict) -> None:
+  """Size, view of the lesion and folds must be such as images can have."""
+  lowest = _RANGES['data.size_px'][0]
+  if 0 < data.height_px < lowest:
+    raise UserError(
+      f'config.data.height_px={data.height_px} is below {lowest}, the smallest height there is: set'
+      ' it higher, or to 0 for a square.'
+    )
+  Lesion(data.lesion, data.lesion_masks, data.lesion_margin)  # refuses what it cannot be
+  folds = data.leave_out_folds
+  if not isinstance(folds, tuple | list) or not all(
+    isinstance(fold, int) and not isinstance(fold, bool) and 0 <= fold <= 9 for fold in folds
+  ):
+    raise UserError(
+      f'config.data.leave_out_folds={folds!r} must be a tuple of folds, whole numbers from 0 to 9,'
+      ' such as (0, 3): name folds of the training split, or leave it empty.'
     )
 
 

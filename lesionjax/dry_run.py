@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from lesionjax import starting
+from lesionjax import starting, two_stage
 from lesionjax.assembly import make_task
 from lesionjax.config import image_size
 from lesionjax.pieces import Pieces
@@ -18,14 +18,34 @@ from lesionjax.training.freezing import split
 
 
 def describe(config: ConfigDict) -> str:
-  """Describes a run without training: shapes, parameters, memory, steps.
+  """Describes a run without training: shapes, parameters, memory, steps; a first stage, too.
 
   Args:
     config: the complete configuration.
 
   Returns:
     Lines of text.
+
+  Raises:
+    UserError: on a mistake in configuration or data.
   """
+  two_stage.check(config)
+  if config.segmenter is None:
+    return '\n'.join(_lines(config))
+  second = _lines(config)  # its mistakes first: it is what was asked for
+  return '\n'.join(
+    [
+      'first stage, config.segmenter:',
+      *_lines(two_stage.segmenter_config(config)),
+      '',
+      'second stage, on its masks:',
+      *second,
+    ]
+  )
+
+
+def _lines(config: ConfigDict) -> list[str]:
+  """Describes one stage."""
   pieces = Pieces.of(config)
   starting.check(pieces)
   init_key, _ = pieces.keys
@@ -52,7 +72,7 @@ def describe(config: ConfigDict) -> str:
   if memory is not None:
     megabytes = (memory.argument_size_in_bytes + memory.temp_size_in_bytes) / 2**20
     lines.append(f'memory of a step on one device holding the whole batch: {megabytes:,.0f} MiB')
-  return '\n'.join(lines)
+  return lines
 
 
 def _steps(pieces: Pieces, total: int, params: Any) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from typing import Any
 
@@ -78,13 +79,16 @@ def evaluate(
     names = [eval_split or config.data.test_split]
     _check_preprocessing(config, eval_data)
   if eval_data or lesion or lesion_masks:
-    masks = epath.Path(lesion_masks).name if lesion_masks else ''
-    view = ['lesion', lesion, masks] if lesion or masks else []
+    view = ['lesion', lesion, _short(lesion_masks)] if lesion or lesion_masks else []
     parts = [eval_data.replace('/', '_') or 'own', eval_split, *view]
     out_dir = run_dir / 'external' / '_'.join(filter(None, parts))
   _look_otherwise(config, run_dir, eval_data, lesion, lesion_masks)
   data = assembly.describe_data(config, eval_data)
   if not eval_data:
+    # Masks that were told are others than the run's on purpose.
+    told = bool(lesion or lesion_masks)
+    data |= _remembered(run_dir, 'masks') if told else assembly.describe_masks(config)
+    data |= _remembered(run_dir, 'synthetic')  # only training needs the images
     run_directory.refuse_other_data(run_dir, data)
   splits = {name: _scored(assembly.open_data(config, name, eval_data)) for name in names}
   for split in splits.values():
@@ -93,6 +97,10 @@ def evaluate(
       scoring.labels_of(split, class_names)
     published = config.protocol == 'published' and not eval_data
     run_directory.refuse_seen(run_dir, split, 'Evaluation', images_only=published)
+    if split.lesion.looks and config.data.lesion_masks != 'true':
+      masks = config.data.lesion_masks
+      purpose = f'Evaluation with the lesion masks {masks}'
+      run_directory.refuse_seen(masks, split, purpose, images_only=published)
   outputs = _predict_splits(config, run_dir, splits, class_names)
   if jax.process_index() != 0:
     processes.wait_for_all('report')  # which the first writes
@@ -109,6 +117,19 @@ def evaluate(
   report = str(write_report(out_dir))
   processes.wait_for_all('report')
   return report
+
+
+def _short(masks: str) -> str:
+  """A name for a folder of masks, 'true' as it is: folders of one name are told apart."""
+  if masks in ('', 'true'):
+    return masks
+  place = str(run_directory.locate(masks))
+  return f'{epath.Path(place).name}-{hashlib.sha256(place.encode()).hexdigest()[:6]}'
+
+
+def _remembered(run_dir: epath.Path, key: str) -> dict[str, Any]:
+  data = run_directory.read_json(run_dir, 'data.json', f'{run_dir} has no data.json')
+  return {key: data[key]} if key in data else {}
 
 
 def _look_otherwise(
@@ -130,6 +151,12 @@ def _look_otherwise(
       f'{run_dir} was trained with config.data.lesion={view.mode!r} and masks of its own data: give'
       f' --lesion_masks=FOLDER with masks of {eval_data} (see --mode=masks), or say with'
       ' --lesion=none that whole images are meant.'
+    )
+  if lesion_masks and not view.looks:
+    raise UserError(
+      f'--lesion_masks={lesion_masks} has no effect on a classifier that sees whole images (lesion'
+      f' {view.mode!r}): leave it out, or say what it shall see with --lesion=mask, crop or'
+      ' mask_crop.'
     )
   if view.looks and data.lesion_masks != 'true':
     open_folder(data.lesion_masks)

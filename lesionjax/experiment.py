@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 
 import jax
+import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
 from lesionjax import (
   assembly,
+  cross_fitting,
   files,
   judging,
   mask_writing,
@@ -20,9 +22,12 @@ from lesionjax import (
 )
 from lesionjax.data import masks as masks_lib
 from lesionjax.data import synthetic
+from lesionjax.data.datasets import preprocessing_of
+from lesionjax.data.records import Split
 from lesionjax.evaluating import evaluate
 from lesionjax.phase_inputs import Inputs, start_phase
 from lesionjax.pieces import Pieces
+from lesionjax.segmenting import MOVING
 from lesionjax.training.checkpoints import Checkpoints
 from lesionjax.training.loop import init_state
 from lesionjax.training.loop import train as run_loop
@@ -49,12 +54,15 @@ def train(config: ConfigDict, workdir: str, profile: bool = False) -> str:
   run_directory.code_commit()  # of the code as it starts, whatever changes while it trains
   run_directory.check(run_dir, config)
   two_stage.check(config)
+  _check_geometry(config)
   stored, config = config, two_stage.resolve(config, run_dir)
   pieces = Pieces.of(config, str(run_dir / 'profile') if profile else '')
   _check_held_out(pieces)
   if not run_directory.has_begun(run_dir):  # a run that is carried on needs no initialiser
     starting.check(pieces)
-  data = assembly.describe_data(config)
+  data = assembly.describe_data(config) | assembly.describe_synthetic(config)
+  if stored.segmenter is None or two_stage.has_masks(run_dir):
+    data |= assembly.describe_masks(config)
   run_directory.refuse_other_data(run_dir, data)
   if jax.process_index() == 0:
     run_directory.claim(run_dir, stored)
@@ -63,9 +71,12 @@ def train(config: ConfigDict, workdir: str, profile: bool = False) -> str:
       train(two_stage.segmenter_config(config), str(run_dir / two_stage.SEGMENTER))
       two_stage.write_masks(config, run_dir)
       _check_masks(pieces)
+      data |= assembly.describe_masks(config)
     if jax.process_index() == 0:
       files.write_json(run_dir / 'data.json', data)
-      run_directory.remember_seen(run_dir, pieces.train, config.init_from)
+      masks = config.data.lesion_masks if 'masks' in data else ''
+      ancestors = (config.init_from, masks, config.data.synthetic)
+      run_directory.remember_seen(run_dir, pieces.train, *ancestors)
     progress = _train(pieces, run_dir)
     return evaluate(workdir, train_wall_s=progress.train_wall_s)
 
@@ -84,11 +95,36 @@ def _check_held_out(pieces: Pieces) -> None:
       purpose = f'config.init_from={config.init_from}'
       published = config.protocol == 'published'
       run_directory.refuse_seen(config.init_from, held_out, purpose, images_only=published)
+    if config.segmenter is not None:
+      _check_first_stage(config, held_out)
   if config.task == 'generate' and config.gan.judge:
     test = assembly.open_data(config, config.data.test_split)
     judging.check(config, pieces.train.class_names, [pieces.validation, test])
   if config.segmenter is None:
     _check_masks(pieces)
+
+
+def _check_first_stage(config: ConfigDict, held_out: Split) -> None:
+  """Refuses, before it trains, a segmenter that would see lesions the classifier is judged on."""
+  first = assembly.open_training_data(two_stage.segmenter_config(config))
+  try:
+    run_directory.refuse_leak(first, held_out, config.protocol)
+  except UserError as error:
+    raise UserError(f'config.segmenter: {error}') from error
+
+
+def _check_geometry(config: ConfigDict) -> None:
+  """Refuses masks of a folder where preprocessing moves pixels: they would lie wrong."""
+  if config.data.lesion == 'none' or config.data.lesion_masks == 'true':
+    return
+  steps = preprocessing_of(config.data.name, config.data.preprocess).steps
+  moving = [step for step in steps if step.startswith(MOVING)]
+  if moving:
+    raise UserError(
+      f'config.data.lesion_masks={config.data.lesion_masks!r} lie on the images as stored, but'
+      f' {moving[0]!r} of config.data.name or config.data.preprocess moves pixels: take data'
+      " without that step, or the data set's own masks (config.data.lesion_masks='true')."
+    )
 
 
 def _check_masks(pieces: Pieces) -> None:
@@ -159,14 +195,21 @@ def masks(workdir: str, data: str, out: str, data_dir: str = '', cross_fit: int 
     UserError: on a mistake in run, data or folder.
     Interrupted: when asked to stop while a part trains; its state is saved.
   """
-  fold_runs = []
-  if cross_fit:
-    if not workdir:
-      raise UserError(f'--cross_fit={cross_fit} trains segmenters: give --workdir of the first.')
-    config = run_directory.read_config(workdir)
-    folds = assembly.open_data(config, config.data.train_split).folds
-    for number, part in enumerate(mask_writing.parts_of(folds.tolist(), cross_fit)):
-      place = str(run_directory.locate(workdir) / f'cross_fit_{cross_fit}' / f'part_{number}')
-      train(mask_writing.fold_config(config, part), place)
-      fold_runs.append((place, part))
+  if cross_fit and not workdir:
+    raise UserError(f'--cross_fit={cross_fit} trains segmenters: give --workdir of the first.')
+  mask_writing.check(out, data, data_dir, workdir, bool(cross_fit))  # before anything is trained
+  fold_runs = _train_parts(workdir, data_dir, cross_fit) if cross_fit else []
   return mask_writing.write(out, data, data_dir, workdir, fold_runs)
+
+
+def _train_parts(workdir: str, data_dir: str, count: int) -> list[tuple[str, tuple[int, ...]]]:
+  """Trains segmenters without a part of the training folds each; returns (run, folds) pairs."""
+  config = run_directory.read_config(workdir)
+  config.data.data_dir = data_dir or config.data.data_dir
+  folds = np.unique(assembly.open_training_data(config).folds)  # what the first has seen
+  runs = []
+  for number, part in enumerate(cross_fitting.parts_of(folds.tolist(), count)):
+    place = str(run_directory.locate(workdir) / f'cross_fit_{count}' / f'part_{number}')
+    train(cross_fitting.fold_config(config, part), place)
+    runs.append((place, part))
+  return runs

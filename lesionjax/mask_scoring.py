@@ -13,12 +13,13 @@ from ml_collections import ConfigDict
 
 from data_builders.cleaning.hair import hair_mask
 from data_builders.cleaning.otsu import otsu_mask
+from data_builders.errors import UserError
 from lesionjax import config as config_lib
 from lesionjax import files, run_directory
 from lesionjax.data.records import Split
 from lesionjax.evaluation.segmentation import metrics, postprocess
 from lesionjax.evaluation.segmentation.summarise import paired_differences, summarise
-from lesionjax.scoring import write_npz
+from lesionjax.scoring import lesion_shares, write_npz
 
 Outputs = Mapping[str, np.ndarray]
 """probability uint8 [N, H, W] (255 = 1) and mask uint8 [N, H, W] of 0 and 1."""
@@ -67,7 +68,8 @@ def score(
     fitted: post-processing from the run's validation; None fits it on the first split.
 
   Returns:
-    For every split NAME: {NAME: metrics of the network, NAME_plain: without post-processing,
+    For every split NAME: {NAME: metrics of the network, and how many lesions reach the border;
+    NAME_plain: without post-processing,
     NAME_otsu: of Otsu's threshold, NAME_gain: network - Otsu, paired}.
   """
   if fitted is None:
@@ -88,7 +90,13 @@ def read_postprocess(run_dir: epath.Path) -> postprocess.Postprocess:
   """
   missing = f'{run_dir} has no postprocess.json: it is no segmenter that has been evaluated'
   found = run_directory.read_json(run_dir, 'postprocess.json', missing)
-  return postprocess.Postprocess.from_dict(found)
+  try:
+    return postprocess.Postprocess.from_dict(found)
+  except UserError as error:
+    reason = str(error).rstrip('.')
+    raise UserError(
+      f'{run_dir / "postprocess.json"} is damaged ({reason}): evaluate the run again.'
+    ) from error
 
 
 def _score_split(
@@ -122,8 +130,10 @@ def _score_split(
   _write_examples(config, out_dir, split, name, values['network']['dice'], predicted, otsu)
   groups, resamples = split.group_ids, config.evaluate.resamples
   network = values['network']
+  shares = lesion_shares(split)  # by the true masks, at their full size
+  shares.pop('lesion_missing')
   return {
-    name: summarise(network, groups, resamples),
+    name: {**summarise(network, groups, resamples), **shares},
     f'{name}_plain': summarise(values['plain'], groups, resamples),
     f'{name}_otsu': summarise(values['otsu'], groups, resamples),
     f'{name}_gain': paired_differences(network, values['otsu'], groups, resamples),
@@ -156,7 +166,7 @@ def _write_examples(
 
 
 def examples(dice: np.ndarray, count: int, groups: np.ndarray) -> np.ndarray:
-  """Picks the best, the median and the worst images, a third each, one of a group.
+  """Picks the best, the median and the worst images, a third each, no two of a group.
 
   Args:
     dice: float [N].
@@ -167,12 +177,27 @@ def examples(dice: np.ndarray, count: int, groups: np.ndarray) -> np.ndarray:
     int64 [M], best first, then those around the median, then the worst, the very worst last.
   """
   order = np.argsort(-dice, kind='stable')
-  _, first = np.unique(groups[order], return_index=True)
-  order = order[np.sort(first)]
-  third = min(count, len(order)) // 3
-  middle = (len(order) - third) // 2
-  parts = (order[:third], order[middle : middle + third], order[len(order) - third :])
-  return np.array(list(dict.fromkeys(np.concatenate(parts).tolist())), np.int64)
+  third = min(count, len(np.unique(groups))) // 3
+  worst = _first_of_groups(order[::-1], groups, third)  # first: the very worst must be seen
+  best = _first_of_groups(order, groups, third, worst)
+  # Around the middle in turn, from there outwards.
+  middle = np.argsort(np.abs(np.arange(len(order)) - len(order) / 2), kind='stable')
+  median = _first_of_groups(order[middle], groups, third, best + worst)
+  median.sort(key=lambda row: -dice[row])
+  return np.array(best + median + worst[::-1], np.int64)
+
+
+def _first_of_groups(
+  rows: np.ndarray, groups: np.ndarray, count: int, without: Sequence[int] = ()
+) -> list[int]:
+  """The first rows of so many groups, and of none that other rows belong to."""
+  taken = {groups[row] for row in without}
+  chosen: list[int] = []
+  for row in rows.tolist():
+    if len(chosen) < count and groups[row] not in taken:
+      taken.add(groups[row])
+      chosen.append(row)
+  return chosen
 
 
 class _Probabilities(Sequence[np.ndarray]):

@@ -44,6 +44,20 @@ def check_selection(metric: str, split: Split, config: ConfigDict) -> None:
     raise UserError(f'config.select.metric={metric!r} is not one of {", ".join(sorted(allowed))}.')
 
 
+def _check_masks(config: ConfigDict, train: Split, validation: Split) -> None:
+  """Refuses data without the masks that they are seen by; those of a first stage come later.
+
+  Raises:
+    UserError: as `Split.check_masks`.
+  """
+  if config.segmenter is not None:
+    return
+  train.check_masks()
+  validation.check_masks()
+  if validation.with_masks or validation.lesion.looks:
+    open_data(config, config.data.test_split).check_masks()
+
+
 @dataclasses.dataclass(frozen=True)
 class PhasePieces:
   """What one phase is put together from."""
@@ -90,6 +104,7 @@ class Pieces:
     for phase in phases:
       data = phase.config.data
       check_counts(train.labels, train.class_names, data.resample, data.resample_neighbours)
+    _check_masks(config, train, validation)
     pieces = cls(config, mesh, train, validation, phases, trainable, profile_dir)
     pieces._rehearse()
     return pieces

@@ -17,6 +17,7 @@ from lesionjax.config import image_size
 from lesionjax.data.datasets import preprocessing_of
 from lesionjax.data.decode import DecodeError, decode_pixels, reduction, sides
 from lesionjax.data.lesion import Lesion
+from lesionjax.segmenting import MOVING
 
 
 class Prediction(NamedTuple):
@@ -87,11 +88,19 @@ class Segmenter(TrainedRun):
     """Reads configuration, best weights and post-processing of a run directory.
 
     Raises:
-      UserError: it is no segmenter, or has not been evaluated.
+      UserError: it is no segmenter, has not been evaluated, or its masks would not lie on the
+        images.
     """
     super().__init__(run_dir)
     if self.config.task != 'segment':
       raise UserError(f'{run_dir} is a run of task {self.config.task!r}, not a segmenter.')
+    moving = [step for step in self.preprocessing.steps if step.startswith(MOVING)]
+    if moving:
+      raise UserError(
+        f'{run_dir} was trained on images after {moving[0]!r} (config.data.name or'
+        ' config.data.preprocess), so that its masks would not lie on the images as they are: load'
+        ' a segmenter that was trained without that step.'
+      )
     self.postprocess = mask_scoring.read_postprocess(self.run_dir)
     step = assembly.make_eval_step(self.config, self._model)
     self._step = jax.jit(lambda weights, image: step(weights, {'image': image}))

@@ -110,6 +110,16 @@ def refuse_other_data(run_dir: epath.Path, data: Mapping[str, Any]) -> None:
   if not (run_dir / 'data.json').exists():
     return
   before = read_json(run_dir, 'data.json', '')
+  for key, told, digest in (
+    ('masks', 'lesion masks of config.data.lesion_masks', 'sha256'),
+    ('synthetic', 'generated images of config.data.synthetic', 'generator'),
+  ):
+    was, now = ((d.get(key) or {}).get(digest) for d in (before, data))
+    if was != now:
+      raise UserError(
+        f'{run_dir} was made with other {told} (SHA-256 {str(was)[:12]}, now {str(now)[:12]}): put'
+        ' the former back, or use another --workdir.'
+      )
   if before['fingerprint'] != data['fingerprint']:
     was, now = (
       f'{d["name"]}/{d["config"]} {d["version"]} ({d["fingerprint"][:12]})' for d in (before, data)
@@ -179,10 +189,16 @@ def hold(run_dir: epath.Path) -> Iterator[None]:
     yield
 
 
-def remember_seen(run_dir: epath.Path, train: Split, ancestor: str = '') -> None:
-  """Writes which images and groups the run trains on, its initialiser's included."""
+def remember_seen(run_dir: epath.Path, train: Split, *ancestors: str) -> None:
+  """Writes which images and groups the run trains on, and those that its ancestors have seen.
+
+  Args:
+    run_dir: the run's directory.
+    train: what it trains on.
+    *ancestors: directories with a seen.json: its initialiser, its masks; '' is none.
+  """
   groups, images = set(train.group_ids.tolist()), set(train.canonical_ids.tolist())
-  if ancestor:
+  for ancestor in filter(None, ancestors):
     inherited = _seen(ancestor)
     groups |= set(inherited['groups'])
     images |= set(inherited['images'])

@@ -90,20 +90,41 @@ def score_split(
     evaluate(labels, probabilities, split.group_ids, class_names, resamples)
   )
   if split.lesion.looks:
-    per_image['lesion_missing'] = _share_without_lesion(split)
+    shares = lesion_shares(split)
+    if not split.lesion.crops:
+      shares.pop('lesion_at_border', None)
+    per_image |= shares
   return {
     name: per_image,
     f'{name}_per_lesion': evaluate(*lesions, class_names, resamples),
   }
 
 
-def _share_without_lesion(split: Split) -> Interval:
-  """Images in which no usable lesion is known: seen whole and scored like all others."""
+def lesion_shares(split: Split) -> dict[str, Interval]:
+  """Counts what the masks of a split say of its lesions.
+
+  Args:
+    split: the records, with a source of masks.
+
+  Returns:
+    lesion_missing: share of the images without a usable lesion: seen whole, scored like all others.
+    lesion_at_border: share of the other images whose lesion reaches the image's border: part of it
+      may lie outside, and a crop ends there; absent where there are no other images.
+  """
   with ThreadPoolExecutor(os.cpu_count()) as pool:
-    found = list(pool.map(split.has_lesion, range(len(split))))
-  share = 1 - sum(found) / len(found)
-  low, high = wilson(share, len(np.unique(split.group_ids)))
-  return {'value': share, 'low': low, 'high': high, 'n': len(found)}
+    boxes = list(pool.map(split.lesion_box, range(len(split))))
+  known = np.array([box is not None for box in boxes])
+  found = {'lesion_missing': _share(~known, split.group_ids)}
+  if known.any():
+    touching = np.array([box.touches_border for box in boxes if box is not None])
+    found['lesion_at_border'] = _share(touching, split.group_ids[known])
+  return found
+
+
+def _share(flags: np.ndarray, groups: np.ndarray) -> Interval:
+  share = float(flags.mean())
+  low, high = wilson(share, len(np.unique(groups)))
+  return {'value': share, 'low': low, 'high': high, 'n': len(flags)}
 
 
 def colour_metrics(

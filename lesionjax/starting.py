@@ -6,14 +6,18 @@ import dataclasses
 from typing import Any
 
 import jax
+from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
 from lesionjax import assembly, inference, run_directory
 from lesionjax.config import image_size
 from lesionjax.models import find_model, pretrained
+from lesionjax.models.segmentation.table import encoder_of
 from lesionjax.pieces import Pieces
 from lesionjax.training.checkpoints import shapes
 from lesionjax.training.state import State
+
+_ENCODER = 'encoder'  # where a segmenter keeps a classifier's backbone
 
 
 def check(pieces: Pieces) -> None:
@@ -29,19 +33,17 @@ def check(pieces: Pieces) -> None:
       f'config.init_from={config.init_from!r} and config.model.pretrained='
       f'{config.model.pretrained!r} both say where weights come from: leave one empty.'
     )
-  wanted = find_model(config.model.name).pretrained
+  name = _pretrained_name(config)
+  wanted = find_model(name).pretrained
   given = (tuple(config.normalise.mean), tuple(config.normalise.std))
   if wanted is not None and given != (wanted.mean, wanted.std):
     raise UserError(
       f'config.normalise has mean {given[0]} and std {given[1]}, but the weights of'
-      f' {config.model.name} were trained with {wanted.mean} and {wanted.std}: set these.'
+      f' {name} were trained with {wanted.mean} and {wanted.std}: set these.'
     )
   drawn = jax.eval_shape(pieces.task.init, pieces.keys[0], pieces.batch_like)
-  like = {'params': drawn.params}
-  if drawn.batch_stats:
-    like['batch_stats'] = drawn.batch_stats
   try:
-    pretrained.initialise(config.model.name, config.model.pretrained, like, _reinit(pieces))
+    pretrained.initialise(name, config.model.pretrained, _backbone(config, drawn), _reinit(config))
   except UserError as error:
     raise UserError(f'config.model.pretrained={config.model.pretrained!r}: {error}') from error
 
@@ -66,19 +68,44 @@ def begin(pieces: Pieces, state: State) -> State:
 def _from_pretrained(pieces: Pieces, state: State) -> State:
   """Starts from ImageNet's weights; what is re-initialised stays as it was drawn."""
   config = pieces.config
-  drawn = {'params': state.params}
-  if state.batch_stats:
-    drawn['batch_stats'] = state.batch_stats
+  name = _pretrained_name(config)
   found, summary = pretrained.initialise(
-    config.model.name, config.model.pretrained, drawn, _reinit(pieces)
+    name, config.model.pretrained, _backbone(config, state), _reinit(config)
   )
   if jax.process_index() == 0:
-    print(f'{config.model.name} from {config.model.pretrained}: {summary}')
-  return _with_weights(pieces, state, found['params'], found.get('batch_stats', {}))
+    print(f'{name} from {config.model.pretrained}: {summary}')
+  params, batch_stats = found['params'], found.get('batch_stats', {})
+  if config.task == 'segment':
+    params = {**state.params, _ENCODER: params}
+    batch_stats = {**state.batch_stats, _ENCODER: batch_stats} if batch_stats else state.batch_stats
+  return _with_weights(pieces, state, params, batch_stats)
 
 
-def _reinit(pieces: Pieces) -> tuple[str, ...]:
-  return tuple(pieces.config.model.reinit)
+def _pretrained_name(config: ConfigDict) -> str:
+  """The classifier whose weights are meant: the model, or what a segmenter has as its encoder."""
+  if config.task != 'segment':
+    return config.model.name
+  found = encoder_of(config.model.name, config.model.arguments)
+  if not found:
+    raise UserError(
+      f'config.model.pretrained={config.model.pretrained!r} has no effect with config.model.name='
+      f'{config.model.name!r}, whose encoder is its own: leave it empty, or take unet_encoder.'
+    )
+  return found
+
+
+def _backbone(config: ConfigDict, state: Any) -> dict[str, Any]:
+  """Variables, or their shapes, that take weights: of a classifier or a segmenter's encoder."""
+  found = {'params': state.params, 'batch_stats': state.batch_stats}
+  if config.task == 'segment':
+    found = {kind: tree.get(_ENCODER, {}) for kind, tree in found.items()}
+  return {kind: tree for kind, tree in found.items() if tree}
+
+
+def _reinit(config: ConfigDict) -> tuple[str, ...]:
+  """Modules that stay as drawn; an encoder has no head."""
+  parts = tuple(config.model.reinit)
+  return parts if config.task != 'segment' else tuple(part for part in parts if part != 'head')
 
 
 def _from_run(pieces: Pieces, state: State) -> State:

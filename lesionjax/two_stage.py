@@ -61,9 +61,14 @@ def segmenter_config(config: ConfigDict) -> ConfigDict:
   return first
 
 
+def has_masks(run_dir: epath.Path) -> bool:
+  """Whether the first stage is done."""
+  return (run_dir / MASKS / masks_lib.ABOUT).exists()
+
+
 def write_masks(config: ConfigDict, run_dir: epath.Path) -> None:
   """Writes the masks of the run's data by its trained segmenter, unless they are there."""
-  folder = run_dir / MASKS
-  if (folder / masks_lib.ABOUT).exists():
+  if has_masks(run_dir):
     return
+  folder = run_dir / MASKS
   mask_writing.write(str(folder), config.data.name, config.data.data_dir, str(run_dir / SEGMENTER))

@@ -155,3 +155,33 @@ def test_segmenters_are_compared_by_dice_and_jaccard(runs, tmp_path):
   shutil.copytree(runs / 'row1', folder / 'classifier')
   with pytest.raises(UserError, match='one finds lesions and the other names classes'):
     compare(str(folder))
+
+
+def test_lesions_at_the_border_are_passed_on(runs):
+  share = {'value': 30 / 83, 'low': 0.2, 'high': 0.5, 'n': 83}
+  fake.change(runs / 'row2' / 'metrics.json', lambda m: m['test'].update(lesion_at_border=share))
+  compare(str(runs))
+  assert [run['lesion_at_border'] for run in found_in(runs)['runs']] == [None, 30, None]
+  assert 'lesion_at_border' not in found_in(runs)['runs'][1]['metrics']
+
+
+@pytest.mark.parametrize(
+  ('content', 'place'), [({'test': 1}, 'test'), ({'test': {'a': 2}}, 'test.a')]
+)
+def test_metrics_that_are_none_are_told(content, place, runs):
+  (runs / 'row2' / 'metrics.json').write_text(json.dumps(content))
+  with pytest.raises(
+    UserError, match=rf"row2/metrics.json holds no metrics under '{place}': restore"
+  ):
+    compare(str(runs))
+
+
+def test_the_first_by_name_is_the_reference(runs):
+  for before, after in (('row1', 'unet64'), ('row2', 'bcdunet128'), ('row10', 'unetpp_64')):
+    (runs / before).rename(runs / after)
+  shutil.copytree(runs / 'unet64', runs / 'unet8')
+  compare(str(runs))
+  found = found_in(runs)
+  assert found['reference'] == 'bcdunet128'
+  names = ['bcdunet128', 'unet8', 'unet64', 'unetpp_64']
+  assert [run['name'] for run in found['runs']] == names

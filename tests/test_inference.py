@@ -75,3 +75,19 @@ def test_a_run_that_looks_at_lesions_wants_masks(run, segmenter, tmp_path):
   )
   with pytest.raises(UserError, match='takes no masks'):
     whole.predict([image], masks=[mask])
+
+
+@pytest.mark.parametrize('step', ['crop32', 'pad32', 'vga32', 'frame'])
+def test_a_segmenter_whose_masks_would_lie_wrong_is_refused(step, segmenter, tmp_path):
+  copy = tmp_path / 'copy'
+  shutil.copytree(segmenter, copy)
+  config = json.loads((copy / 'config.json').read_text())
+  config['data']['preprocess'] = f'hair-{step}'
+  (copy / 'config.json').write_text(json.dumps(config))
+  with pytest.raises(UserError, match=f"trained on images after '{step}'.* without that step"):
+    lesionjax.load(copy)
+  config['data']['preprocess'] = 'stretch32-hair'  # masks are stretched back with their images
+  (copy / 'config.json').write_text(json.dumps(config))
+  loaded = lesionjax.load(copy)
+  loaded.postprocess = lambda probability: np.ones(probability.shape, bool)
+  assert loaded.predict([np.zeros((20, 60, 3), np.uint8)]).masks[0].all()

@@ -97,3 +97,26 @@ def test_recipes_are_complete_and_valid():
   for config in (quickstart.get_config(), *map(ham_resnet.get_config, ham_resnet.VARIANTS)):
     config_lib.validate(config)
     assert config.recipe
+
+
+def test_dry_run_describes_a_first_stage_and_tells_what_is_wrong_with_it(
+  tiny_config, segmenter_config, tmp_path, capsys
+):
+  tiny_config.data.lesion, tiny_config.data.lesion_masks = 'crop', 'stage'
+  with pytest.raises(UserError, match=r'config\.segmenter not given do not go together'):
+    modes.run('train', tiny_config, str(tmp_path / 'run'), dry_run=True)
+  tiny_config.segmenter = segmenter_config
+  modes.run('train', tiny_config, str(tmp_path / 'run'), dry_run=True)
+  first, second = capsys.readouterr().out.split('second stage, on its masks:')
+  assert first.startswith('first stage, config.segmenter:')
+  for part, model, steps in (
+    (first, 'unet', 'steps: 8 = 2 epochs x 4'),
+    (second, 'cnn', 'steps: 12 = 3 epochs x 4'),
+  ):
+    assert f'model {model}: ' in part
+    assert steps in part
+    assert 'memory of a step' in part
+  tiny_config.segmenter.model.name = 'unit'
+  with pytest.raises(UserError, match="unknown segmenter 'unit'"):
+    modes.run('train', tiny_config, str(tmp_path / 'run'), dry_run=True)
+  assert not (tmp_path / 'run').exists()

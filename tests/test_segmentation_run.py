@@ -164,6 +164,9 @@ def test_two_stages_are_one_run(segmenter_config, tmp_path):
   assert (run / 'segmenter' / 'report.html').exists()
   stored = json.loads((run / 'config.json').read_text())
   assert stored['data']['lesion_masks'] == 'stage'  # not a path of this machine
+  told = json.loads((run / 'data.json').read_text())['masks']
+  assert told['images'] == 192
+  assert told['ms_per_image'] > 0
   # The same command again, and evaluation alone, find everything in the run's directory.
   experiment.train(config, str(run))
   shutil.move(run, tmp_path / 'moved')

@@ -105,3 +105,58 @@ def test_a_loss_for_two_classes_is_refused_before_a_directory_is_made(tiny_confi
   with pytest.raises(UserError, match='takes two classes'):
     experiment.train(tiny_config, str(tmp_path / 'run'))
   assert not os.path.exists(tmp_path / 'run')
+
+
+@pytest.fixture
+def encoder_config(config):
+  """Returns the configuration of a U-Net on a ResNet-18 that starts from those weights."""
+  config.task = 'segment'
+  config.model.name = 'unet_encoder'
+  with config.unlocked():
+    config.model.arguments = {'encoder': 'resnet18', 'decoder_widths': (8, 8, 8, 8, 8)}
+  config.train.loss = 'bce_dice'
+  config.select.metric = 'dice'
+  config.train.ema_decay = 0.9
+  return config
+
+
+def test_the_encoder_of_a_segmenter_is_loaded_and_the_rest_is_drawn(encoder_config, capsys):
+  from lesionjax.models.convert import convert
+
+  pieces = Pieces.of(encoder_config)
+  starting.check(pieces)
+  drawn = init_state(pieces.task, pieces.keys[0], pieces.batch_like, pieces.mesh)
+  started = starting.begin(pieces, dataclasses.replace(drawn))
+  loaded = convert('resnet', test_pretrained._flat('resnet18'))
+  loaded['params'].pop('head')
+  for kind in ('params', 'batch_stats'):
+    ours, before = getattr(started, kind), getattr(drawn, kind)
+    jax.tree.map(np.testing.assert_array_equal, ours['encoder'], loaded[kind])
+    assert set(ours) == set(before)
+    others = {key: ours[key] for key in ours if key != 'encoder'}
+    jax.tree.map(np.testing.assert_array_equal, others, {key: before[key] for key in others})
+  np.testing.assert_array_equal(
+    started.ema['encoder']['stem_conv']['kernel'], loaded['params']['stem_conv']['kernel']
+  )
+  assert 'resnet18 from ' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    ({'arguments': {'encoder': 'resnet34'}}, "does not fit model 'resnet34'"),
+    ({'arguments': {'encoder': 'cnn'}}, "model 'cnn' has no pretrained weights"),
+    (
+      {'arguments': {'width': 8}, 'name': 'unet'},
+      "'unet', whose encoder is its own: leave it empty",
+    ),
+    ({'reinit': ('decoder_stride2',)}, "nothing to re-initialise is called 'decoder_stride2'"),
+  ],
+)
+def test_what_does_not_fit_an_encoder_is_told_first(encoder_config, tmp_path, change, message):
+  with encoder_config.unlocked():
+    for key, value in change.items():
+      encoder_config.model[key] = value
+  with pytest.raises(UserError, match=message):
+    experiment.train(encoder_config, str(tmp_path / 'run'))
+  assert not os.path.exists(tmp_path / 'run')

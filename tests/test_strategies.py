@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 
 import jax
 import numpy as np
 import pytest
 
 from data_builders.errors import UserError
+from lesionjax import config as config_lib
 from lesionjax import phase_inputs, pieces
 from lesionjax.assembly import open_data, open_training_data
 from lesionjax.data import memory
@@ -296,6 +298,17 @@ def test_a_segmenter_has_no_classes_to_balance(segmenter_config):
   segmenter_config.phases = ({}, {'reinit_head': True})
   with pytest.raises(UserError, match='reinit_head is for classifiers'):
     Pieces.of(segmenter_config)
+
+
+def test_runs_from_before_are_as_they_were(tiny_config, segmenter_config):
+  tiny_config.segmenter = segmenter_config
+  plain = config_lib.to_dict(tiny_config)
+  old = json.loads(json.dumps(plain))
+  for values in (old, old['segmenter']):
+    for key in ('class_weights', 'effective_beta', 'focal_gamma', 'ldam_scale'):
+      del values['train'][key]
+    del values['data']['resample'], values['data']['resample_neighbours']
+  assert not config_lib.differences(plain, config_lib.to_dict(config_lib.from_dict(old)))
 
 
 def test_settings_of_a_phase_are_its_own(config):

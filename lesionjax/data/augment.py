@@ -25,7 +25,9 @@ class AugmentOptions:
   Attributes:
     flip_horizontal: mirrors left and right with probability 1/2.
     flip_vertical: mirrors top and bottom with probability 1/2.
-    rotation_deg: angle uniform in +-.
+    quarter_turns: turns by 0, 90, 180 or 270 degrees, uniform; of an image that is no square, parts
+      leave the frame.
+    rotation_deg: angle uniform in +-, beside the quarter turns.
     scale: (low, high) zoom, uniform.
     translate: shift uniform in +-, fraction of the side, each axis.
     shear_deg: angle uniform in +-.
@@ -41,6 +43,7 @@ class AugmentOptions:
 
   flip_horizontal: bool = False
   flip_vertical: bool = False
+  quarter_turns: bool = False
   rotation_deg: float = 0.0
   scale: tuple[float, float] = (1.0, 1.0)
   translate: float = 0.0
@@ -76,6 +79,7 @@ class AugmentOptions:
     return (
       self.flip_horizontal
       or self.flip_vertical
+      or self.quarter_turns
       or any((self.rotation_deg, self.translate, self.shear_deg))
       or self.scale != (1, 1)
       or self.crops
@@ -180,6 +184,9 @@ def _draw_inverse(draws: jax.Array, height: int, width: int, options: AugmentOpt
     return between(draw, -strength, strength)
 
   zero, one = jnp.float32(0), jnp.float32(1)
+  rotation_rad = around(draws[2], math.radians(options.rotation_deg))
+  if options.quarter_turns:
+    rotation_rad += math.pi / 2 * jnp.floor(4 * draws[11])
   crop = (zero, zero, one, one)
   if options.crops:
     low, high = options.crop_aspect
@@ -198,7 +205,7 @@ def _draw_inverse(draws: jax.Array, height: int, width: int, options: AugmentOpt
     width,
     flip_horizontal=(draws[0] < 0.5) & options.flip_horizontal,
     flip_vertical=(draws[1] < 0.5) & options.flip_vertical,
-    rotation_rad=around(draws[2], math.radians(options.rotation_deg)),
+    rotation_rad=rotation_rad,
     scale=between(draws[3], *options.scale),
     shear_rad=around(draws[4], math.radians(options.shear_deg)),
     translate_x=around(draws[5], options.translate),

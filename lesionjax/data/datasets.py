@@ -193,8 +193,13 @@ def open_builder(name: str, data_dir: str | None = None) -> Any:
     data_dir: as in `open_split`.
 
   Raises:
-    UserError: it is unknown, not prepared, or stored in another format.
+    UserError: it is several, unknown, not prepared, or stored in another format.
   """
+  if ',' in name:
+    raise UserError(
+      f'{name!r} are several data sets where one is wanted: give one at a time (a folder of masks'
+      ' holds those of one).'
+    )
   where = data_dir or str(constants.DATA_DIR)
   command = f'python -m data_builders.build {name} --data_dir={where}'
   try:

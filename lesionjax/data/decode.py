@@ -9,6 +9,7 @@ from data_builders.cleaning import geometry
 from data_builders.cleaning.encoded import decode_rgb, jpeg_size
 from data_builders.cleaning.pipeline import Pipeline
 from data_builders.errors import UserError
+from data_builders.images import MAX_PIXELS, is_png, png_header
 
 Size = int | tuple[int, int]
 """Side of a square, or height and width, in px."""
@@ -80,20 +81,34 @@ def decode_mask(data: bytes, shape: tuple[int, int]) -> np.ndarray:
     uint8 [height, width] of 0 and 255.
 
   Raises:
-    DecodeError: when the bytes are no image.
+    DecodeError: as `decode_plane`.
   """
   return geometry.resize_mask(decode_plane(data), shape[1], shape[0])
 
 
 def decode_plane(data: bytes) -> np.ndarray:
-  """Decodes a mask as it is stored, uint8 [h, w].
+  """Decodes a mask as it is stored, uint8 [h, w] of 0 and 255.
 
   Raises:
-    DecodeError: when the bytes are no image.
+    DecodeError: when the bytes are no grey 8-bit PNG, or hold other values; the message continues a
+      sentence about the mask.
   """
-  mask = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
+  if not is_png(data):
+    raise DecodeError('is no PNG')
+  header = png_header(data)
+  if header is None:
+    raise DecodeError('is a truncated PNG')
+  height, width, bits, kind = header
+  if (bits, kind) != (8, 0):
+    raise DecodeError('is no grey PNG of 8 bits')
+  if height * width > MAX_PIXELS:
+    raise DecodeError(f'has {width}x{height} pixels, more than the {MAX_PIXELS} allowed')
+  mask = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
   if mask is None:
-    raise DecodeError('its mask is no image')
+    raise DecodeError('cannot be decoded as a PNG')
+  other = mask[(mask != 0) & (mask != 255)]
+  if other.size:
+    raise DecodeError(f'has the grey value {other[0]}, where only 0 and 255 are allowed')
   return mask
 
 

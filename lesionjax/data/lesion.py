@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from data_builders.errors import UserError
-from lesionjax.data.crop import crop_box
+from lesionjax.data.crop import CropBox, crop_box
 
 MODES = ('none', 'mask', 'crop', 'mask_crop', 'attention')
 _LOOKS = ('mask', 'crop', 'mask_crop')
@@ -35,13 +35,22 @@ class Lesion:
     if not 0 <= self.margin <= 2:
       raise UserError(
         f'config.data.lesion_margin={self.margin!r} must be from 0 to 2, a share of the longer side'
-        " of the lesion's rectangle."
+        " of the lesion's rectangle: set 0 for none, or 0.1 for a tenth on every side."
       )
 
   @property
   def looks(self) -> bool:
     """Whether the image itself changes."""
     return self.mode in _LOOKS
+
+  @property
+  def crops(self) -> bool:
+    """Whether the image ends at the lesion's rectangle."""
+    return self.mode in ('crop', 'mask_crop')
+
+  def box(self, mask: np.ndarray) -> CropBox | None:
+    """The rectangle around the lesion of a mask uint8 [H, W]; None where there is no usable one."""
+    return crop_box(mask > 0, self.margin)
 
   def apply(
     self, image: np.ndarray, mask: np.ndarray | None
@@ -59,12 +68,12 @@ class Lesion:
       return image, mask
     if mask.shape != image.shape[:2]:
       raise ValueError(f'mask {mask.shape} and image {image.shape} differ in size')
-    box = crop_box(mask > 0, self.margin)
+    box = self.box(mask)
     if box is None:
       return image, mask
     if self.mode in ('mask', 'mask_crop'):
       image = np.where(mask[..., None] > 0, image, np.uint8(0))
-    if self.mode in ('crop', 'mask_crop'):
+    if self.crops:
       rows, columns = box.slices
       image, mask = image[rows, columns], mask[rows, columns]
     return image, mask

@@ -6,7 +6,7 @@ import csv
 import dataclasses
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from etils import epath
@@ -50,10 +50,48 @@ class MaskFolder:
     try:
       return (self.path / name).read_bytes()
     except OSError as error:
+      raise self.damaged(image_id, f'cannot be read ({error.strerror or error})') from error
+
+  def check(self, image_ids: Sequence[str], told: str) -> None:
+    """Refuses images that the index does not list, or whose PNG is gone.
+
+    Args:
+      image_ids: of all images that are needed.
+      told: what they are, for the message.
+
+    Raises:
+      UserError: the first that is missing, and how many are.
+    """
+    unknown = [name for name in image_ids if identity.canonical_id(name) not in self.files]
+    if unknown:
       raise UserError(
-        f'The mask {name!r} that {self.path / INDEX} lists cannot be read'
-        f' ({error.strerror or error}): write the masks again with --mode=masks.'
-      ) from error
+        f'{self.path / INDEX} lists no mask of {len(unknown):,} of the {len(image_ids):,} images of'
+        f' {told}, such as {unknown[0]!r}: write the masks of this data set, all of its splits,'
+        ' with --mode=masks (one data set a folder, so that pooled ones cannot use them).'
+      )
+    there = {'', *(path.name for path in self.path.iterdir())}
+    gone = [name for name in image_ids if self.files[identity.canonical_id(name)] not in there]
+    if gone:
+      raise self.damaged(gone[0], 'is gone')
+
+  def damaged(self, image_id: str, reason: str) -> UserError:
+    """The sentence about the mask of an image; the reason continues it."""
+    name = self.files[identity.canonical_id(image_id)]
+    return UserError(
+      f'The mask {name!r} of image {image_id!r}, which {self.path / INDEX} lists, {reason}: write'
+      ' the masks again with --mode=masks.'
+    )
+
+
+def summary(path: str) -> dict[str, Any]:
+  """Returns what a run remembers of the masks in a folder: method, counts, cost.
+
+  Raises:
+    UserError: as `open_folder`.
+  """
+  about = open_folder(path).about
+  kept = ('method', 'data', 'fingerprint', 'sha256', 'images', 'rejected', 'ms_per_image', 'commit')
+  return {name: about.get(name) for name in kept}
 
 
 @functools.lru_cache(maxsize=8)
@@ -72,9 +110,9 @@ def open_folder(path: str) -> MaskFolder:
   try:
     about = json.loads((folder / ABOUT).read_text())
     with (folder / INDEX).open() as file:
-      rows = list(csv.DictReader(file))
-    files = {identity.canonical_id(row['image_id']): row['file'] or '' for row in rows}
-  except (ValueError, KeyError, csv.Error) as error:
+      rows = _checked(csv.DictReader(file), about)
+    files = {identity.canonical_id(row['image_id']): row['file'] for row in rows}
+  except (ValueError, csv.Error) as error:
     raise UserError(
       f'{folder / INDEX} or {ABOUT} beside it is damaged ({error}): write the masks again with'
       ' --mode=masks.'
@@ -85,3 +123,27 @@ def open_folder(path: str) -> MaskFolder:
   if unsafe:
     raise UserError(f'{folder / INDEX} lists {unsafe[0]!r}, which is no file of that folder.')
   return MaskFolder(folder, files, about)
+
+
+def _checked(reader: csv.DictReader[str], about: Any) -> list[dict[str, str]]:
+  """The rows of an index that is whole.
+
+  Raises:
+    ValueError: a column or a value is missing, or there are others than were written.
+  """
+  if not isinstance(about, dict):
+    raise ValueError(f'{ABOUT} holds no JSON object')
+  absent = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+  if absent:
+    raise ValueError(f'it has no column {absent[0]!r}')
+  rows = []
+  for row in reader:
+    where = f'line {reader.line_num}, image {row["image_id"]!r}'
+    if None in row or None in row.values():  # what csv makes of more or fewer values
+      raise ValueError(f'{where}, has not one value for each column')
+    if bool(row['file']) == bool(row['reject']):
+      raise ValueError(f'{where}, must have either a file or a reason why it was rejected')
+    rows.append(row)
+  if about.get('images', len(rows)) != len(rows):
+    raise ValueError(f'it lists {len(rows)} images where {about["images"]} were written')
+  return rows

@@ -15,7 +15,7 @@ from data_builders.cleaning.pipeline import Pipeline
 from data_builders.errors import UserError
 from lesionjax.data import decode
 from lesionjax.data.columns import one_line
-from lesionjax.data.crop import crop_box
+from lesionjax.data.crop import CropBox
 from lesionjax.data.lesion import Lesion
 from lesionjax.data.masks import open_folder
 
@@ -101,11 +101,24 @@ class Split:
       return open_folder(self.lesion.masks).read(str(self.image_ids[index]))
     source = self._source(index)
     if source.mask_features is None:
-      raise UserError(
-        f'Data set {source.name} has no lesion masks: name a folder of predicted ones (see'
-        " --mode=masks) in config.data.lesion_masks, or set config.data.lesion='none'."
-      )
+      raise self._without_masks(source)
     return self._feature(index, 'mask', source.mask_features)
+
+  def check_masks(self) -> None:
+    """Refuses images whose masks are needed and not there; decodes nothing.
+
+    Raises:
+      UserError: naming the data set, or folder and image.
+    """
+    if not self.with_masks and not self.lesion.looks:
+      return
+    if self.lesion.masks != 'true':
+      told = f'{self.name} ({self.split})'
+      open_folder(self.lesion.masks).check(self.image_ids.tolist(), told)
+      return
+    for number in np.unique(self.places[:, 0]).tolist():
+      if self.sources[number].mask_features is None:
+        raise self._without_masks(self.sources[number])
 
   def decode(self, index: int, size_px: decode.Size) -> np.ndarray:
     """Record `index` as uint8 [height, width, channels]: preprocessed RGB, and the mask (0, 1).
@@ -123,7 +136,7 @@ class Split:
       # A crop is enlarged afterwards: it is cut out of the image in full.
       whole = bool(self.preprocessing.steps) or self.lesion.looks
       image = decode.decode_pixels(data, 1 if whole else decode.reduction(data, size_px))
-      mask = None if png is None else decode.decode_mask(png, image.shape[:2])
+      mask = self._decoded_mask(index, png, image.shape[:2])
       image, mask = self.lesion.apply(*self.preprocessing.apply(image, mask))
       return self._fit(image, mask, size_px)
     except decode.DecodeError as error:
@@ -133,15 +146,41 @@ class Split:
     """Whether a usable lesion is known in record `index`; without one it is seen whole.
 
     Raises:
-      UserError: as `encoded_mask`, or when the mask is damaged.
+      UserError: as `lesion_box`.
     """
-    png = self.encoded_mask(index)
+    return self.lesion_box(index) is not None
+
+  def lesion_box(self, index: int) -> CropBox | None:
+    """Where the lesion lies in record `index` after preprocessing, as `decode` sees it.
+
+    Raises:
+      UserError: as `encoded_mask`, or when record, image or mask is damaged.
+    """
+    png, data = self.encoded_mask(index), self.encoded(index)
     if png is None:
-      return False
+      return None
+    size = None if self.preprocessing.steps else decode.jpeg_size(data)
     try:
-      return crop_box(decode.decode_plane(png) > 0) is not None
+      # Pixels are needed for preprocessing alone.
+      image = decode.decode_pixels(data) if size is None else np.empty((*size, 0), np.uint8)
     except decode.DecodeError as error:
       raise self._corrupt(index, str(error)) from error
+    mask = self._decoded_mask(index, png, image.shape[:2])
+    if self.preprocessing.steps:
+      _, mask = self.preprocessing.apply(image, mask)
+    return None if mask is None else self.lesion.box(mask)
+
+  def _decoded_mask(
+    self, index: int, png: bytes | None, shape: tuple[int, int]
+  ) -> np.ndarray | None:
+    """The mask at the size of its image; what is wrong with it is told where it came from."""
+    try:
+      return None if png is None else decode.decode_mask(png, shape)
+    except decode.DecodeError as error:
+      if self.lesion.masks != 'true':
+        image_id = str(self.image_ids[index])
+        raise open_folder(self.lesion.masks).damaged(image_id, str(error)) from error
+      raise self._corrupt(index, f'its mask {error}') from error
 
   def _fit(self, image: np.ndarray, mask: np.ndarray | None, size_px: decode.Size) -> np.ndarray:
     height, width = decode.sides(size_px)
@@ -163,6 +202,15 @@ class Split:
       return features.deserialize_example_np(record, decoders=decoders)[name]
     except Exception as error:  # whatever the file format's reader raises
       raise self._corrupt(index, f'the record cannot be read ({one_line(error)})') from error
+
+  def _without_masks(self, source: Source) -> UserError:
+    advice = (
+      'name a folder of predicted ones (see --mode=masks) in config.data.lesion_masks, or set'
+      " config.data.lesion='none'"
+    )
+    if self.lesion.mode == 'none':  # a segmenter, which learns them
+      advice = 'name one that has in config.data.name, such as isic2018_task1 or ham10000'
+    return UserError(f'Data set {source.name} has no lesion masks: {advice}.')
 
   def _corrupt(self, index: int, reason: str) -> UserError:
     number, row = self.places[index].tolist()

@@ -21,8 +21,8 @@ from lesionjax.models import find_model, hub
 from lesionjax.models.convert import convert
 
 _PICKLES = ('.pth', '.pt', '.bin', '.pkl', '.pickle', '.ckpt', '.tar')
-# Parts of a reference that an option of ours leaves out as a whole.
-_OPTIONAL = ('dense1', 'dense2')
+# Parts of a reference that an option of ours, or the encoder of a segmenter, leaves out as a whole.
+_OPTIONAL = ('dense1', 'dense2', 'head')
 
 
 @dataclasses.dataclass(frozen=True)

@@ -167,6 +167,7 @@ def _cost_row(row: Mapping[str, Any]) -> dict[str, Any]:
       'unknown' if np.isnan(peak) else f'{peak:,.0f} MB',
     ],
     'missing': unknown if missing is None else f'{missing:,.0f}',
+    'masks': compare_words.masks_cost(row),
   }
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from lesionjax.evaluation.comparison import BETTER, UNDECIDED, WORSE
 from lesionjax.report import tables
+from lesionjax.report.run_files import number
 
 _TITLES = {
   'balanced_accuracy': 'Balanced accuracy',
@@ -135,6 +137,12 @@ def cautions(found: Mapping[str, Any]) -> list[str]:
       ' of at least 0.65 as right.'
     )
   return told
+
+
+def masks_cost(row: Mapping[str, Any]) -> str:
+  """Returns what the masks of a run took; '-' where it looks at none, or at given ones."""
+  cost = number(row.get('masks_ms'))
+  return '-' if math.isnan(cost) else f'{cost:.1f} ms an image'
 
 
 def p_value(test: Mapping[str, Any] | None) -> str:

@@ -36,7 +36,7 @@ def comparison(found: Mapping[str, Any]) -> str:
   header += [
     f'Difference of {compare_words.metric_name(name, found)}' for name in found['compared']
   ]
-  header += ['McNemar p', 'Without contour', 'Training', 'Evaluation', 'Memory']
+  header += ['McNemar p', 'Without contour', 'Masks', 'Training', 'Evaluation', 'Memory']
   lines = [_line(run, pairs.get(run['name']), told, found) for run in found['runs']]
   rows = [header, ['---'] * len(header), *lines]
   body = ''.join(f'| {" | ".join(map(_escape, row))} |\n' for row in rows)
@@ -77,6 +77,7 @@ def _line(
   return [
     *cells,
     '' if missing is None else f'{missing:,.0f}',
+    compare_words.masks_cost(run),
     tables.duration(number(run['train_wall_s'])),
     tables.duration(number(run['evaluate_wall_s'])),
     'unknown' if peak is None else f'{peak:,.0f} MB',

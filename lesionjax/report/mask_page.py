@@ -118,7 +118,8 @@ def _verdict(run: Run, split: str, predictions: MaskPredictions | None) -> tuple
       f'The boundary distance is undefined for {undefined:,} images whose mask, drawn or predicted,'
       ' is empty; they are left out of it and counted in everything else.'
     )
-  return title, sentences
+  at_border = tables.border(metrics.get('lesion_at_border'))
+  return title, [*sentences, at_border] if at_border else sentences
 
 
 def told(entry: Any) -> str:

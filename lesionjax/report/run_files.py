@@ -101,6 +101,7 @@ def read_run(run_dir: str | os.PathLike[str]) -> Run:
       'work directory of a run.'
     )
   config, metrics, data, environment = (_read_json(directory / name) for name in names[:4])
+  _check_metrics(directory / 'metrics.json', metrics)
   splits = [name for name in metrics if not name.endswith(BESIDE)]
   history, broken_lines = _read_history(directory / 'metrics.jsonl')
   predictions, examples = {}, {}
@@ -131,6 +132,17 @@ def _read_json(path: epath.Path) -> dict[str, Any]:
       'run again.'
     )
   return value
+
+
+def _check_metrics(path: epath.Path, metrics: dict[str, Any]) -> None:
+  """Refuses what is not {split: {metric: {'value', ...}}}."""
+  for split, entries in metrics.items():
+    odd = [split] if not isinstance(entries, dict) else []
+    odd = odd or [f'{split}.{n}' for n, e in entries.items() if not isinstance(e, dict | None)]
+    if odd:
+      raise UserError(
+        f'{path} holds no metrics under {odd[0]!r}: restore it or evaluate the run again.'
+      )
 
 
 def _read_history(path: epath.Path) -> tuple[dict[str, list[dict[str, Any]]], int]:

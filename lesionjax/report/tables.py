@@ -27,6 +27,7 @@ _OVERALL = {
   'weighted_f1': 'Weighted F1',
   'log_loss': 'Log loss (nats, lower is better)',
   'lesion_missing': 'Images without a usable lesion, seen whole',
+  'lesion_at_border': 'Lesions that reach the border of the image',
   'dice': 'Dice',
   'jaccard': 'Jaccard',
   'threshold_jaccard': 'Jaccard, 0 below 0.65',
@@ -78,6 +79,23 @@ def cell(entry: Entry | None) -> dict[str, Any]:
     'known': not math.isnan(value),
   }
   return told | {'strip': strip(value, low, high)}
+
+
+def border(entry: Entry | None) -> str:
+  """The sentence about lesions that reach the border of their image; '' where none was counted.
+
+  Args:
+    entry: lesion_at_border of metrics.json.
+  """
+  if not entry or math.isnan(share := number(entry.get('value'))):
+    return ''
+  count = number(entry.get('n'))
+  low, high = (f'{100 * number(entry.get(key)):.1f}' for key in ('low', 'high'))
+  return (
+    f'In {share * count:,.0f} of {count:,.0f} images with a lesion its mask reaches the border of'
+    f' the image ({100 * share:.1f} %, {low} to {high}): part of it may lie outside, and a crop'
+    ' ends there.'
+  )
 
 
 def strip(value: float, low: float, high: float, start: float = 0.0) -> dict[str, float] | None:

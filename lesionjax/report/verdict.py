@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lesionjax.report.run_files import PER_LESION, Run, number
-from lesionjax.report.tables import cell, strip
+from lesionjax.report.tables import border, cell, strip
 
 # metric, title, where its track starts, the metric or line it is held against and that one's name
 _TILES = (
@@ -79,7 +79,7 @@ def verdict(run: Run, split: str) -> tuple[str, list[str]]:
   colour = compare(metrics.get('macro_auc'), metrics.get('colour_baseline_auc'))
   majority = compare(metrics.get('accuracy'), metrics.get('majority_accuracy'))
   sentences = [_size(run, split), _colour(metrics, colour), _majority(metrics, majority)]
-  sentences += [_classes(run, metrics)]
+  sentences += [_classes(run, metrics), border(metrics.get('lesion_at_border'))]
   title = {
     ('above', 'above'): 'Better than colour alone and than always naming the most frequent class',
     ('above', 'level'): 'Better than colour alone; accuracy level with the most frequent class',

@@ -51,6 +51,7 @@ RUNS = [
   ('lesion_gan', 'data=isic2019,size=128,judge=kid'),
   ('lesion_masks', ''),
   ('lesion_masks', 'model=bcdunet,data=ham10000,size=64'),
+  ('lesion_masks', 'model=unet_encoder,encoder=densenet121'),
 ]
 
 
@@ -137,6 +138,22 @@ def test_a_run_to_start_from_must_be_named():
     ('ham_adasyn', 'model=cnn,weights=run', 'train and weights have no effect with model=cnn'),
     ('ham_adasyn', 'balance=adasyn,epochs=1', 'takes two epochs or more'),
     ('isic2019_balance', 'epochs=1', 'two phases take two epochs'),
+    (
+      'lesion_masks',
+      'encoder=densenet121',
+      r'no effect with model=unet: .* take model=unet_encoder',
+    ),
+    ('lesion_masks', 'model=unet_encoder,width=8', 'width has no effect with model=unet_encoder'),
+    ('lesion_masks', 'deep_supervision=True', 'deep_supervision .* or take model=unetpp'),
+    ('lesion_masks', 'model=unetpp,dense_blocks=1', 'dense_blocks .* or take model=bcdunet'),
+    ('lesion_masks', 'bconvlstm_at=skips', 'bconvlstm_at .* or take model=bcdunet'),
+    (
+      'lesion_masks',
+      'model=unet_encoder,encoder=vit_s16',
+      'encoder=vit_s16 is not one of resnet34',
+    ),
+    ('lesion_masks', 'weights=imagenet', 'weights=imagenet are of classifiers: .*unet_encoder'),
+    ('lesion_masks', 'levels=9', 'levels=9 must be of type int, from 2 to 8'),
     ('quickstart', 'size=3', r'configs/quickstart\.py:size=3: the recipe takes no argument'),
   ],
 )
@@ -169,3 +186,26 @@ def test_settings_of_the_loss(key, value, sentence):
   config.train.label_smoothing = 0.1
   with pytest.raises(UserError, match=r'label_smoothing=0\.1 has no effect'):
     config_lib.validate(config)
+
+
+def test_arguments_of_a_segmenter_reach_it():
+  for argument, expected in (
+    ('', {'width': 16}),
+    ('width=8,levels=5', {'width': 8, 'levels': 5}),
+    ('model=unetpp,deep_supervision=True', {'width': 16, 'deep_supervision': True}),
+    (
+      'model=bcdunet,bconvlstm_at=bottleneck,dense_blocks=1',
+      {'width': 16, 'bconvlstm_at': 'bottleneck', 'dense_blocks': 1},
+    ),
+    ('model=unet_encoder', {}),
+    ('model=unet_encoder,encoder=efficientnet_b0', {'encoder': 'efficientnet_b0'}),
+  ):
+    config = lesion_masks.get_config(argument)
+    assert config.model.arguments.to_dict() == expected
+    make_model(config, 1)
+
+
+def test_weights_are_those_of_the_encoder():
+  config = lesion_masks.get_config('model=unet_encoder,encoder=densenet121,weights=imagenet')
+  assert config.model.pretrained == 'imagenet'
+  assert not lesion_masks.get_config('model=unet_encoder').model.pretrained

@@ -18,6 +18,7 @@ COLOURFUL = {'brightness': 0.3, 'contrast': 0.3, 'saturation': 0.3, 'hue': 0.1, 
 TRANSFORMS = {
   'flip_h': {'flip_horizontal': True},
   'flip_v': {'flip_vertical': True},
+  'quarter_turns': {'quarter_turns': True},
   'rotation': {'rotation_deg': 180.0},
   'scale': {'scale': (0.6, 1.8)},
   'translate': {'translate': 0.3},
@@ -169,3 +170,17 @@ def test_the_warp_of_a_wide_image_is_the_one_of_a_narrow_image(photographs):
   got = np.asarray(render(image, matrix[None], None, 'constant'))[0, :, 8:56]
   expected = np.rot90(image[0, :, 8:56]) / 255
   np.testing.assert_allclose(got, expected, atol=2 / 255)
+
+
+def test_quarter_turns_move_every_pixel_exactly():
+  masks = lesions(32, 48, 48)
+  options = AugmentOptions(quarter_turns=True)
+  images, turned = jitted(pictures(masks), masks, KEY, options)
+  found = np.asarray(turned)
+  counts = np.zeros(4, int)
+  for before, after, image in zip(masks, found, np.asarray(images), strict=True):
+    fits = [np.array_equal(after, np.rot90(before, turns)) for turns in range(4)]
+    assert sum(fits) == 1
+    counts[fits.index(True)] += 1
+    np.testing.assert_array_equal(image, np.repeat(after[..., None], 3, -1))
+  assert counts.min() >= 2

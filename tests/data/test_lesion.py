@@ -70,5 +70,7 @@ def test_a_mask_of_another_size_is_a_programming_error():
 def test_mistakes_name_the_key():
   with pytest.raises(UserError, match=r"config.data.lesion='cut' is not one of none, mask, crop"):
     Lesion('cut')
-  with pytest.raises(UserError, match=r'config.data.lesion_margin=-1 must be from 0 to 2'):
+  with pytest.raises(
+    UserError, match=r'config.data.lesion_margin=-1 must be from 0 to 2, .*: set 0 '
+  ):
     Lesion('crop', margin=-1)

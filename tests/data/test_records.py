@@ -8,7 +8,7 @@ import pytest
 
 from data_builders.errors import UserError
 from lesionjax.data import columns
-from lesionjax.data.datasets import open_split, provenance
+from lesionjax.data.datasets import open_builder, open_split, provenance
 from lesionjax.data.decode import decode_image
 
 
@@ -113,3 +113,8 @@ def test_kept_columns_that_do_not_fit_are_read_anew(tmp_path, drawn, damage):
   kept.write_bytes(kept.read_bytes()[:100] if damage == 'truncated' else other.read_bytes())
   got = open_split('drawn_images', 'train', str(tmp_path)).image_ids
   np.testing.assert_array_equal(got, expected)
+
+
+def test_several_data_sets_where_one_is_wanted_are_told(tmp_path):
+  with pytest.raises(UserError, match=r"^'ham10000,isic2019' are several .*: give one at a time"):
+    open_builder('ham10000,isic2019', str(tmp_path))

@@ -88,3 +88,11 @@ def test_tiles_hold_the_line_a_number_is_measured_against():
   assert auc['mark'] == {'point': 50.0, 'text': 'colour baseline 0.750'}
   assert by_title['Balanced accuracy']['mark'] == {'point': 25.0, 'text': 'chance 0.250'}
   assert by_title['Accuracy']['cell']['value'] == 'not measured'
+
+
+def test_lesions_at_the_border_are_told_in_a_sentence():
+  share = {'value': 312 / 1500, 'low': 0.187, 'high': 0.2304, 'n': 1500}
+  _, sentences = verdict(make_run(lesion_at_border=share), 'test')
+  assert 'In 312 of 1,500 images with a lesion its mask reaches the border' in sentences[-1]
+  assert '(20.8 %, 18.7 to 23.0)' in sentences[-1]
+  assert 'border' not in ' '.join(verdict(make_run(), 'test')[1])

@@ -66,6 +66,10 @@ class Postprocess:
       UserError: a key is missing or unknown, or a value is not allowed.
     """
     known = {field.name for field in dataclasses.fields(cls)}
+    if not isinstance(values, Mapping):
+      raise UserError(
+        f'Post-processing must have the keys {", ".join(sorted(known))}; it is {values!r}.'
+      )
     if set(values) != known:
       raise UserError(
         f'Post-processing must have exactly the keys {", ".join(sorted(known))}, not '

@@ -35,9 +35,12 @@ class SegmenterSpec:
   options: tuple[str, ...]
 
 
+_ENCODER = 'resnet34'  # where none is told
+
+
 def _encoder_unet(
   dtype: Any,
-  encoder: str = 'resnet34',
+  encoder: str = _ENCODER,
   decoder_widths: Sequence[int] | None = None,
   dropout: float = 0.0,
   **options: Any,
@@ -93,6 +96,23 @@ def _check_value(name: str, key: str, value: Any) -> None:
     wanted = 'positive whole numbers, one a step'
   if wanted:
     raise UserError(f'segmenter {name!r}: {key}={value!r} must be {wanted}')
+
+
+def encoder_of(name: str, arguments: Mapping[str, Any]) -> str:
+  """The classifier whose backbone is a segmenter's encoder, under 'encoder' among its parameters.
+
+  Args:
+    name: key of `SEGMENTERS`.
+    arguments: its options.
+
+  Returns:
+    Key of `MODELS`; '' of a segmenter whose encoder is its own.
+
+  Raises:
+    UserError: unknown name.
+  """
+  names.check_name('segmenter', name, SEGMENTERS)
+  return arguments.get('encoder', _ENCODER) if 'encoder' in SEGMENTERS[name].options else ''
 
 
 def build_segmenter(name: str, dtype: Any = jnp.float32, **arguments: Any) -> nn.Module:

@@ -21,7 +21,7 @@ def test_fid_of_gaussians_with_one_covariance_is_the_squared_shift():
   rng = np.random.default_rng(0)
   rows = rng.normal(size=(50, 4))
   assert fid(rows, rows) == pytest.approx(0, abs=1e-9)
-  assert fid(rows, rows + [1, 2, 0, -2]) == pytest.approx(9)
+  assert fid(rows, rows + np.array([1, 2, 0, -2])) == pytest.approx(9)
 
 
 def test_fid_of_diagonal_gaussians_by_hand():
