@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data_builders import schema, sharded
+from data_builders import identity, schema, sharded
 
 NAME = 'generated_lesions'
-ID_PREFIX = 'generated-'
-"""Of every image id and group id: no image of an archive is named so."""
+ID_PREFIX = identity.GENERATED_PREFIX
 
 Examples = Callable[[], Iterator[tuple[str, dict[str, Any]]]]
 

@@ -27,6 +27,8 @@ from data_builders.errors import UserError
 
 PATH = pathlib.Path(__file__).with_name('identity.csv')
 COLUMNS = ('image_id', 'group_id', 'slot', 'image_slot')
+GENERATED_PREFIX = 'generated-'
+"""Of the id and group of every image that a model made: no image of an archive is named so."""
 
 
 def canonical_id(image_id: str) -> str:

@@ -31,6 +31,9 @@ The report goes to stdout; --json writes the same as one object:
                          within_a_group, across_splits: [{images, splits, similarity, mirrored,
                          stage: 'signature' | 'registration', orientation | inliers, zoom,
                          turn_deg}]}
+  generated              null, or {images, outside_training, made_from: {split: {images, examples}}}
+                         with --synthetic=DIR or where ids say so: generated images outside
+                         training, and held-out images that their generator was trained on
   simulation             instead of the findings about splits, after --simulate: {train_share,
                          seeds, expected, mean, sd, classes: {class: {images, expected, mean, sd}}};
                          shares 0..1 of the images outside training, expected by the closed form
@@ -101,8 +104,9 @@ def _rows(options: argparse.Namespace) -> audit_rows.Rows:
   if options.what.lower().endswith('.csv') or os.path.isfile(options.what):
     if not options.group:
       raise UserError('Name the columns that connect images with --group=lesion_id,patient_id.')
-    if options.data_dir:
-      raise UserError(f'--data_dir is for built data sets, {options.what} is a table.')
+    for name in ('data_dir', 'synthetic'):
+      if getattr(options, name):
+        raise UserError(f'--{name} is for built data sets, {options.what} is a table.')
     return audit_rows.from_table(
       audit_rows.TableOptions(
         path=options.what,
@@ -122,7 +126,7 @@ def _rows(options: argparse.Namespace) -> audit_rows.Rows:
     )
   from lesionjax.evaluation.audit_records import from_data_sets  # TFDS takes a second
 
-  return from_data_sets(options.what, options.data_dir or None)
+  return from_data_sets(options.what, options.data_dir or None, options.synthetic)
 
 
 def _listed(text: str) -> tuple[str, ...]:
@@ -144,6 +148,9 @@ def _parser() -> argparse.ArgumentParser:
   parser.add_argument('--join', default='', help='second table, joined by image id')
   parser.add_argument('--drop', default='', help='FILE.csv:COLUMN, image ids to leave out')
   parser.add_argument('--data_dir', default='', help='where the data sets were built')
+  parser.add_argument(
+    '--synthetic', default='', help='--out of --mode=generate: generated images in training'
+  )
   parser.add_argument(
     '--images', default='', help="directories and zips with the images; 'records': the data set's"
   )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from data_builders.errors import UserError
+from data_builders.identity import GENERATED_PREFIX
 from lesionjax.evaluation import leakage
 from lesionjax.evaluation.audit_rows import Rows
 
@@ -49,6 +50,7 @@ def examine(rows: Rows, train: str, copies: dict[str, Any] | None = None) -> dic
     'classes_missing': _classes_missing(rows, train) if classes else {},
     'groups_with_two_labels': _two_labels(rows) if classes else {},
     'near_duplicates': copies,
+    'generated': _generated(rows, train),
   }
   findings['leaks'] = leaks(findings)
   return findings
@@ -65,6 +67,8 @@ def leaks(findings: dict[str, Any]) -> bool:
     or folds.get('divided_groups')
     or folds.get('in_training_and_elsewhere')
     or copies.get('across_splits')
+    or (findings.get('generated') or {}).get('outside_training')
+    or (findings.get('generated') or {}).get('made_from')
   )
 
 
@@ -164,6 +168,31 @@ def _folds(rows: Rows, train: str) -> dict[str, Any] | None:
       for group, parts in leakage.divided(rows.groups[numbered], names).items()
     },
     'in_training_and_elsewhere': sorted(int(name) for name in inside & elsewhere),
+  }
+
+
+def _generated(rows: Rows, train: str) -> dict[str, Any] | None:
+  """Generated images outside of training, and held-out images that their generator has seen."""
+  splits = np.array(rows.splits or [''] * len(rows))
+  made = np.array([image_id.startswith(GENERATED_PREFIX) for image_id in rows.image_ids], bool)
+  if not made.any() and rows.shaped is None:
+    return None
+  outside = splits != train
+  shaped = np.zeros(len(rows), bool) if rows.shaped is None else rows.shaped & ~made
+
+  def by_split(chosen: np.ndarray) -> dict[str, dict[str, Any]]:
+    return {
+      name: {
+        'images': int((chosen & (splits == name)).sum()),
+        'examples': [rows.image_ids[row] for row in np.flatnonzero(chosen & (splits == name))[:5]],
+      }
+      for name in sorted(set(splits[chosen].tolist()))
+    }
+
+  return {
+    'images': int(made.sum()),
+    'outside_training': by_split(made & outside),
+    'made_from': by_split(shaped & outside),
   }
 
 

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
+from etils import epath
 
-from data_builders import groups, identity
+from data_builders import generated, groups, identity
 from data_builders.errors import UserError
+from lesionjax.data import synthetic as synthetic_lib
 from lesionjax.data.columns import one_line, subset
 from lesionjax.data.datasets import names_of, open_builder
 from lesionjax.evaluation.audit_rows import Rows
 
-# Features that connect images where a data set has them. A data set of generated images names the
-# images each was made from: that feature goes here, and generated copies of test images are found.
+# Features that connect images where a data set has them.
 _CONNECTING = ('group_id', 'lesion_id', 'patient_id')
 _READ_AHEAD = 256
 
 
-def from_data_sets(names: str, data_dir: str | None = None) -> Rows:
+def from_data_sets(names: str, data_dir: str | None = None, synthetic: str = '') -> Rows:
   """Reads the columns of prepared data sets and connects their images, across data sets, too.
 
   Args:
     names: data sets, joined by commas, each with its configuration after a slash.
     data_dir: where they were prepared; None is TFDS's default.
+    synthetic: the --out of --mode=generate: its images are training images beside the others.
 
   Returns:
     All images of all splits, with ids as they are in all data sets. Images are connected by group,
@@ -36,8 +39,12 @@ def from_data_sets(names: str, data_dir: str | None = None) -> Rows:
   """
   records: list[dict[str, str]] = []
   places: dict[str, tuple[Any, int, Any]] = {}
-  for name in names_of(names):
-    builder = open_builder(name, data_dir)
+  sources = [(name, data_dir) for name in names_of(names)]
+  if synthetic:
+    synthetic_lib.open_generated(synthetic)  # refuses what is none
+    sources.append((generated.NAME, synthetic))
+  for name, place in sources:
+    builder = open_builder(name, place)
     if 'image_id' not in builder.info.features:
       raise UserError(
         f'Data set {name!r} has no feature image_id; the audit reads data sets whose records hold'
@@ -64,7 +71,7 @@ def from_data_sets(names: str, data_dir: str | None = None) -> Rows:
   )
   folds = np.array([int(record.get('fold', -1)) for record in records])
   return Rows(
-    what=', '.join(names_of(names)),
+    what=', '.join(name for name, _ in sources),
     image_ids=image_ids,
     splits=column('split'),
     labels=column('label'),
@@ -72,8 +79,22 @@ def from_data_sets(names: str, data_dir: str | None = None) -> Rows:
     group_by=(*connecting, 'known near-duplicate'),
     sources=column('source'),
     folds=folds if (folds >= 0).any() else None,
+    shaped=_shaped(synthetic, image_ids, column('group_id')) if synthetic else None,
     read=lambda image_id: _encoded(image_id, *places[image_id]),
   )
+
+
+def _shaped(synthetic: str, image_ids: Sequence[str], group_ids: Sequence[str]) -> np.ndarray:
+  """Which images, or others of their lesion, the generator was trained on, bool [N]."""
+  path = epath.Path(synthetic) / synthetic_lib.SEEN
+  try:
+    seen = json.loads(path.read_text())
+    return np.isin(image_ids, seen['images']) | np.isin(group_ids, seen['groups'])
+  except (OSError, ValueError, KeyError, TypeError) as error:
+    raise UserError(
+      f'{path} does not tell what the generator was trained on ({error}): generate the images again'
+      ' with --mode=generate.'
+    ) from error
 
 
 def _scan(info: Any, source: Any, where: str) -> list[dict[str, str]]:

@@ -31,6 +31,8 @@ class Rows:
     folds: int [N], -1 where a row has none; None where there are no folds.
     dropped: how many rows were left out on request.
     read: gives the encoded image of an id; None where the rows come without images.
+    shaped: bool [N], whether a generator was trained on the image or its lesion, whose images stand
+      among the rows; None without such images.
   """
 
   what: str
@@ -43,6 +45,7 @@ class Rows:
   folds: np.ndarray | None = None
   dropped: int = 0
   read: ReadImage | None = None
+  shaped: np.ndarray | None = None
 
   def __len__(self) -> int:
     return len(self.image_ids)

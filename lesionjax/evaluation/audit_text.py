@@ -85,6 +85,14 @@ def _clauses(findings: dict[str, Any]) -> Iterable[str]:
       yield f'fold {", ".join(map(str, both))} in {train} and in another split'
   if findings['near_duplicates'] and (pairs := findings['near_duplicates']['across_splits']):
     yield f'{_number(len(pairs), "pair")} of near-duplicate images across splits'
+  if made := findings['generated']:
+    for name, found in made['outside_training'].items():
+      yield f'{_number(found["images"], "generated image")} in {name}'
+    for name, found in made['made_from'].items():
+      yield (
+        f'the generator of the generated images has seen {_number(found["images"], "image")} of'
+        f' {name}, such as {found["examples"][0]}'
+      )
 
 
 def _simulated(findings: dict[str, Any]) -> str:
