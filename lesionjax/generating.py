@@ -12,7 +12,7 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
-from lesionjax import assembly, files, inference
+from lesionjax import assembly, files, inference, run_data
 from lesionjax.config import image_size
 from lesionjax.data import memory
 from lesionjax.judging import Judge
@@ -58,7 +58,7 @@ def validator(
     """Metrics of the average generator; refuses a discriminator that has collapsed."""
     step = int(to_host(state.step))
     _check(summarise_tally(to_host(state.tally)), step)
-    batches = assembly.eval_batches(config, pieces.validation, pieces.mesh, pixels)
+    batches = run_data.eval_batches(config, pieces.validation, pieces.mesh, pixels)
     outputs = inference.predict_batches(predict, state.weights, batches)
     metrics = {'latest': float(step), **logit_metrics(config, outputs)}
     if not all(np.isfinite(value) for value in metrics.values()):

@@ -12,7 +12,7 @@ import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
-from lesionjax import assembly, files, generating, inference, judging, sampling
+from lesionjax import assembly, files, generating, inference, judging, run_data, sampling
 from lesionjax.config import image_size
 from lesionjax.data import memory
 from lesionjax.data.records import Split
@@ -69,7 +69,7 @@ def score(
     return found
   judging.check(config, class_names, list(splits.values()))
   judge = Judge(config.gan.judge)
-  train = assembly.open_training_data(config)
+  train = run_data.open_training_data(config)
   pixels = memory.decode_all(train, image_size(config))
   known = _Known(judge.look(pixels, train.labels), pixels, train.group_ids)
   for name, split in splits.items():

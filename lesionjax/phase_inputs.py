@@ -11,7 +11,7 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
-from lesionjax import assembly, generating, inference, mask_scoring, scoring
+from lesionjax import assembly, generating, inference, mask_scoring, run_data, scoring
 from lesionjax.data.records import Split
 from lesionjax.data.resample import resample_features, resample_pixels
 from lesionjax.pieces import PhasePieces, Pieces
@@ -70,8 +70,8 @@ class Inputs:
   def __init__(self, pieces: Pieces):
     """Opens the images; `images` is the iterator that a checkpoint sets to its position."""
     self._pieces = pieces
-    self._pixels = assembly.decoded(pieces.config, pieces.train)
-    self._validation_pixels = assembly.decoded(pieces.config, pieces.validation)
+    self._pixels = run_data.decoded(pieces.config, pieces.train)
+    self._validation_pixels = run_data.decoded(pieces.config, pieces.validation)
     self._resampled: tuple[Any, Any] = (None, None)  # images and labels, kept for later phases
     self._resampled_for: tuple[Any, ...] = ()
     self.images = self._image_batches(pieces.config)
@@ -102,7 +102,7 @@ class Inputs:
 
   def _image_batches(self, config: ConfigDict) -> Any:
     pieces = self._pieces
-    return assembly.train_batches(config, pieces.train, pieces.mesh, *self._rows(config))
+    return run_data.train_batches(config, pieces.train, pieces.mesh, *self._rows(config))
 
   def _feature_batches(self, phase: PhasePieces, state: State) -> Any:
     pieces, config = self._pieces, phase.settings.config
@@ -114,7 +114,7 @@ class Inputs:
       labels = pieces.train.labels
     if config.data.resample != 'none' and config.data.resample_space == 'features':
       features, labels = resample_features(features, labels, *self._resampling(config))
-    return assembly.feature_batches(config, features, labels, pieces.mesh)
+    return run_data.feature_batches(config, features, labels, pieces.mesh)
 
   def _rows(self, config: ConfigDict) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Images in memory and their labels: None and None where they are the split's."""
@@ -150,7 +150,7 @@ class Inputs:
     pieces, config = self._pieces, phase.settings.config
     model = assembly.make_model(config, len(pieces.train.class_names))
     predict = inference.compile_predict(assembly.make_eval_step(config, model), pieces.mesh)
-    batches = assembly.eval_batches(config, split, pieces.mesh, pixels, labels)
+    batches = run_data.eval_batches(config, split, pieces.mesh, pixels, labels)
     return inference.predict_batches(predict, state.weights, batches)['pre_logits']
 
   def validator(
@@ -179,7 +179,7 @@ class Inputs:
       batches = (
         iter([stored])
         if stored
-        else assembly.eval_batches(
+        else run_data.eval_batches(
           pieces.config, pieces.validation, pieces.mesh, self._validation_pixels
         )
       )

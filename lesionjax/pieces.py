@@ -11,19 +11,12 @@ from ml_collections import ConfigDict
 from data_builders.errors import UserError
 from lesionjax import config as config_lib
 from lesionjax import gan_config, mask_scoring
-from lesionjax.assembly import (
-  ensure_data,
-  make_model,
-  make_plan,
-  make_prepare,
-  make_task,
-  open_data,
-  open_training_data,
-)
+from lesionjax.assembly import make_model, make_plan, make_prepare, make_task
 from lesionjax.data.records import Split
 from lesionjax.data.resample import check_counts
 from lesionjax.evaluation.metrics import point_metrics
 from lesionjax.phases import Phase, phases_of, trainable_paths
+from lesionjax.run_data import ensure_data, open_data, open_training_data
 from lesionjax.training.loop import Plan
 from lesionjax.training.mesh import Mesh, check_batch, make_mesh
 from lesionjax.training.progress import Progress

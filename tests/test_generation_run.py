@@ -99,7 +99,7 @@ def test_a_judge_measures_every_epoch_and_selects(generator_config, run, tmp_pat
   # Again from the stored weights: what the judge sees is features of what the generator draws.
   made = lesionjax.load(str(workdir))
   judge = lesionjax.load(str(run))
-  split = experiment.assembly.open_data(generator_config, 'test')
+  split = experiment.run_data.open_data(generator_config, 'test')
   real = judge.predict(np.stack([split.decode(row, 16) for row in range(len(split))])).pre_logits
   drawn = judge.predict(made.generate(split.labels, 0, 2_000_000)).pre_logits
   assert metrics['fid']['value'] == pytest.approx(fid(real, drawn), rel=1e-3)
@@ -117,7 +117,7 @@ def test_a_judge_must_be_able_to_judge(generator_config, generator, run, tmp_pat
   with pytest.raises(UserError, match='tells the classes wart, mole apart'):
     experiment.train(generator_config, str(tmp_path / 'run'))
   (copy / 'data.json').write_text(json.dumps(data))
-  split = experiment.assembly.open_data(generator_config, 'test')
+  split = experiment.run_data.open_data(generator_config, 'test')
   seen = {'groups': [str(split.group_ids[0])], 'images': []}
   (copy / 'seen.json').write_text(json.dumps(seen))
   with pytest.raises(UserError, match=r'gan.judge=.* was trained on \d+ of the \d+ images'):

@@ -13,13 +13,13 @@ import pytest
 from data_builders.errors import UserError
 from lesionjax import config as config_lib
 from lesionjax import phase_inputs, pieces
-from lesionjax.assembly import open_data, open_training_data
 from lesionjax.data import memory
 from lesionjax.data.resample import resample_pixels
 from lesionjax.data.sampling import Order
 from lesionjax.phase_inputs import Inputs
 from lesionjax.phases import phases_of
 from lesionjax.pieces import Pieces
+from lesionjax.run_data import open_data, open_training_data
 from lesionjax.training.loop import init_state
 from lesionjax.training.progress import Progress
 from tests.programs import Killed, assert_identical, records, saved
