@@ -22,7 +22,7 @@ from ml_collections import ConfigDict
 
 from benchmarks import common
 from configs import base
-from lesionjax import assembly
+from lesionjax import assembly, run_data
 from lesionjax.allocator import keep_freed_memory
 from lesionjax.phases import Phase, phases_of, trainable_paths
 from lesionjax.training.loop import Plan
@@ -66,7 +66,7 @@ def make_step(
     width = jax.eval_shape(task_features(config, num_classes), batch['image'][:1]).shape[-1]
     features = rng.normal(size=(_IMAGES, width)).astype(np.float32)
     labels = rng.integers(0, num_classes, _IMAGES)
-    batches = assembly.feature_batches(config, features, labels, mesh)
+    batches = run_data.feature_batches(config, features, labels, mesh)
   else:
     on_device = jax.device_put(batch, mesh.batch)
     batches = iter(lambda: on_device, None)

@@ -15,9 +15,11 @@ __all__ = ['load']
 
 # What imports jax and its company, which the wheel alone does not install.
 _TRAINING_SIDE = (
-  'assembly', 'config', 'data.augment', 'data.colour', 'data.noise', 'data.render', 'data.stream',
-  'data.warp', 'dry_run', 'evaluating', 'experiment', 'inference', 'mask_scoring', 'mask_writing',
-  'models', 'modes', 'predictor', 'processes', 'run_directory', 'scoring', 'training',
+  'assembly', 'comparing', 'compilation', 'config', 'cross_fitting', 'data.augment', 'data.colour',
+  'data.noise', 'data.render', 'data.stream', 'data.warp', 'dry_run', 'evaluating', 'experiment',
+  'inference', 'mask_scoring', 'mask_writing', 'models', 'modes', 'phase_inputs', 'phases',
+  'pieces', 'predictor', 'processes', 'run_data', 'run_directory', 'scoring', 'segmenting',
+  'starting', 'sweeping', 'training', 'two_stage',
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from lesionjax import (
   inference,
   mask_scoring,
   processes,
+  run_data,
   run_directory,
   scoring,
   two_stage,
@@ -76,12 +77,12 @@ def evaluate(
     parts = [eval_data.replace('/', '_') or 'own', eval_split, *view]
     out_dir = run_dir / 'external' / '_'.join(filter(None, parts))
   _look_otherwise(config, run_dir, eval_data, lesion, lesion_masks)
-  data = assembly.describe_data(config, eval_data)
+  data = run_data.describe_data(config, eval_data)
   if not eval_data:
     # Masks that were told are others than the run's on purpose.
-    data |= _known_masks(run_dir) if lesion or lesion_masks else assembly.describe_masks(config)
+    data |= _known_masks(run_dir) if lesion or lesion_masks else run_data.describe_masks(config)
     run_directory.refuse_other_data(run_dir, data)
-  splits = {name: _scored(assembly.open_data(config, name, eval_data)) for name in names}
+  splits = {name: _scored(run_data.open_data(config, name, eval_data)) for name in names}
   for split in splits.values():
     if config.task == 'classify':
       scoring.labels_of(split, class_names)
@@ -169,7 +170,7 @@ def _measure(
   for name, split in splits.items():
     metrics |= scoring.score_split(config, out_dir, split, name, outputs[name], class_names)
   if config.evaluate.colour_baseline:
-    fitted = assembly.open_training_data(config)
+    fitted = run_data.open_training_data(config)
     for name, value in scoring.colour_metrics(config, fitted, splits, class_names).items():
       metrics[name]['colour_baseline_auc'] = value
   return metrics
@@ -207,6 +208,6 @@ def _predict_splits(
   weights = inference.restore_best(run_dir, model, config_lib.image_size(config), mesh.replicated)
   predict = inference.compile_predict(assembly.make_eval_step(config, model), mesh)
   return {
-    name: inference.predict_batches(predict, weights, assembly.eval_batches(config, split, mesh))
+    name: inference.predict_batches(predict, weights, run_data.eval_batches(config, split, mesh))
     for name, split in splits.items()
   }

@@ -11,10 +11,10 @@ from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
 from lesionjax import (
-  assembly,
   cross_fitting,
   files,
   mask_writing,
+  run_data,
   run_directory,
   starting,
   two_stage,
@@ -54,13 +54,17 @@ def train(config: ConfigDict, workdir: str, profile: bool = False) -> str:
   two_stage.check(config)
   _check_geometry(config)
   stored, config = config, two_stage.resolve(config, run_dir)
+  if config.segmenter is not None:
+    Pieces.of(
+      two_stage.segmenter_config(config)
+    )  # its mistakes are told before a directory is made
   pieces = Pieces.of(config, str(run_dir / 'profile') if profile else '')
   _check_held_out(pieces)
   if not run_directory.has_begun(run_dir):  # a run that is carried on needs no initialiser
     starting.check(pieces)
-  data = assembly.describe_data(config)
+  data = run_data.describe_data(config)
   if stored.segmenter is None or two_stage.has_masks(run_dir):
-    data |= assembly.describe_masks(config)
+    data |= run_data.describe_masks(config)
   run_directory.refuse_other_data(run_dir, data)
   if jax.process_index() == 0:
     run_directory.claim(run_dir, stored)
@@ -69,7 +73,7 @@ def train(config: ConfigDict, workdir: str, profile: bool = False) -> str:
       train(two_stage.segmenter_config(config), str(run_dir / two_stage.SEGMENTER))
       two_stage.write_masks(config, run_dir)
       _check_masks(pieces)
-      data |= assembly.describe_masks(config)
+      data |= run_data.describe_masks(config)
     if jax.process_index() == 0:
       files.write_json(run_dir / 'data.json', data)
       masks = config.data.lesion_masks if 'masks' in data else ''
@@ -81,7 +85,7 @@ def train(config: ConfigDict, workdir: str, profile: bool = False) -> str:
 def _check_held_out(pieces: Pieces) -> None:
   """Refuses validation and test splits that are not there, or that training would see."""
   config = pieces.config
-  for held_out in (pieces.validation, assembly.open_data(config, config.data.test_split)):
+  for held_out in (pieces.validation, run_data.open_data(config, config.data.test_split)):
     run_directory.refuse_leak(pieces.train, held_out, config.protocol)
     if config.init_from:
       purpose = f'config.init_from={config.init_from}'
@@ -95,7 +99,7 @@ def _check_held_out(pieces: Pieces) -> None:
 
 def _check_first_stage(config: ConfigDict, held_out: Split) -> None:
   """Refuses, before it trains, a segmenter that would see lesions the classifier is judged on."""
-  first = assembly.open_training_data(two_stage.segmenter_config(config))
+  first = run_data.open_training_data(two_stage.segmenter_config(config))
   try:
     run_directory.refuse_leak(first, held_out, config.protocol)
   except UserError as error:
@@ -122,7 +126,7 @@ def _check_masks(pieces: Pieces) -> None:
   if config.data.lesion == 'none' or folder == 'true':
     return
   masks_lib.open_folder(folder)
-  for held_out in (pieces.validation, assembly.open_data(config, config.data.test_split)):
+  for held_out in (pieces.validation, run_data.open_data(config, config.data.test_split)):
     published = config.protocol == 'published'
     run_directory.refuse_seen(
       folder, held_out, f'config.data.lesion_masks={folder}', images_only=published
@@ -195,7 +199,7 @@ def _train_parts(workdir: str, data_dir: str, count: int) -> list[tuple[str, tup
   """Trains segmenters without a part of the training folds each; returns (run, folds) pairs."""
   config = run_directory.read_config(workdir)
   config.data.data_dir = data_dir or config.data.data_dir
-  folds = np.unique(assembly.open_training_data(config).folds)  # what the first has seen
+  folds = np.unique(run_data.open_training_data(config).folds)  # what the first has seen
   runs = []
   for number, part in enumerate(cross_fitting.parts_of(folds.tolist(), count)):
     place = str(run_directory.locate(workdir) / f'cross_fit_{count}' / f'part_{number}')

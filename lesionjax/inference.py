@@ -34,7 +34,7 @@ def predict_batches(predict: Any, weights: Any, batches: Iterator[Batch]) -> dic
   Args:
     predict: from `compile_predict`.
     weights: from `State.weights`, replicated.
-    batches: from `assembly.eval_batches`.
+    batches: from `run_data.eval_batches`.
 
   Returns:
     Outputs of every image, in the order of the records, padding removed.

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from data_builders.errors import UserError
-from lesionjax import assembly, inference, mask_scoring, scoring
+from lesionjax import assembly, inference, mask_scoring, run_data, scoring
 from lesionjax.data.records import Split
 from lesionjax.pieces import PhasePieces, Pieces
 from lesionjax.training.checkpoints import Checkpoints
@@ -47,9 +47,9 @@ class Inputs:
   def __init__(self, pieces: Pieces):
     """Opens the images; `images` is the iterator that a checkpoint sets to its position."""
     self._pieces = pieces
-    self._pixels = assembly.decoded(pieces.config, pieces.train)
-    self._validation_pixels = assembly.decoded(pieces.config, pieces.validation)
-    self.images = assembly.train_batches(pieces.config, pieces.train, pieces.mesh, self._pixels)
+    self._pixels = run_data.decoded(pieces.config, pieces.train)
+    self._validation_pixels = run_data.decoded(pieces.config, pieces.validation)
+    self.images = run_data.train_batches(pieces.config, pieces.train, pieces.mesh, self._pixels)
     self._current = self.images
     self._validation: np.ndarray | None = None  # its features, in a phase that stores them
 
@@ -71,7 +71,7 @@ class Inputs:
       features = self._features(phase, state, pieces.train, self._pixels)
       self._validation = self._features(phase, state, pieces.validation, self._validation_pixels)
       config = phase.settings.config
-      cached = assembly.feature_batches(config, features, pieces.train.labels, pieces.mesh)
+      cached = run_data.feature_batches(config, features, pieces.train.labels, pieces.mesh)
       cached.set_state(self.images.get_state())
       self._current = cached
     return self._current
@@ -89,7 +89,7 @@ class Inputs:
     pieces, config = self._pieces, phase.settings.config
     model = assembly.make_model(config, len(pieces.train.class_names))
     predict = inference.compile_predict(assembly.make_eval_step(config, model), pieces.mesh)
-    batches = assembly.eval_batches(config, split, pieces.mesh, pixels)
+    batches = run_data.eval_batches(config, split, pieces.mesh, pixels)
     return inference.predict_batches(predict, state.weights, batches)['pre_logits']
 
   def validator(self, phase: PhasePieces) -> Callable[[State], dict[str, float]]:
@@ -109,7 +109,7 @@ class Inputs:
       batches = (
         iter([stored])
         if stored
-        else assembly.eval_batches(
+        else run_data.eval_batches(
           pieces.config, pieces.validation, pieces.mesh, self._validation_pixels
         )
       )

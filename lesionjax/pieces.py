@@ -11,18 +11,11 @@ from ml_collections import ConfigDict
 from data_builders.errors import UserError
 from lesionjax import config as config_lib
 from lesionjax import mask_scoring
-from lesionjax.assembly import (
-  ensure_data,
-  make_model,
-  make_plan,
-  make_prepare,
-  make_task,
-  open_data,
-  open_training_data,
-)
+from lesionjax.assembly import make_model, make_plan, make_prepare, make_task
 from lesionjax.data.records import Split
 from lesionjax.evaluation.metrics import point_metrics
 from lesionjax.phases import Phase, phases_of, trainable_paths
+from lesionjax.run_data import ensure_data, open_data, open_training_data
 from lesionjax.training.loop import Plan
 from lesionjax.training.mesh import Mesh, check_batch, make_mesh
 from lesionjax.training.progress import Progress

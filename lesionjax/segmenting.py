@@ -9,7 +9,7 @@ import numpy as np
 from etils import epath
 
 from data_builders.errors import UserError
-from lesionjax import assembly, inference, mask_scoring, run_directory
+from lesionjax import assembly, inference, mask_scoring, run_data, run_directory
 from lesionjax import config as config_lib
 from lesionjax.data.datasets import preprocessing_of
 from lesionjax.data.records import Split
@@ -50,7 +50,7 @@ class SplitSegmenter:
 
   def probabilities(self, split: Split) -> Iterator[np.ndarray]:
     """Yields float32 [H, W] of every image in turn, at the network's size."""
-    batches = assembly.eval_batches(self.config, split, self.mesh)
+    batches = run_data.eval_batches(self.config, split, self.mesh)
     for outputs in inference.predictions(self._predict, self._weights, batches):
       if not outputs['finite'].all():
         raise UserError(f'{self.run_dir} gives NaN: train it again with a lower learning rate.')

@@ -23,7 +23,7 @@ def losses_on(config, num_devices, accumulate=1):
   pieces = experiment.Pieces.of(config)
   init_key, train_key = pieces.keys
   state = loop.init_state(pieces.task, init_key, pieces.batch_like, pieces.mesh)
-  batches = experiment.assembly.train_batches(config, pieces.train, pieces.mesh)
+  batches = experiment.run_data.train_batches(config, pieces.train, pieces.mesh)
   step = jax.jit(pieces.task.train_step, out_shardings=pieces.mesh.replicated)
   losses = []
   for number in range(6):

@@ -11,12 +11,12 @@ import pytest
 
 import lesionjax
 from data_builders.errors import UserError
-from lesionjax import assembly
+from lesionjax import run_data
 
 
 def test_predict_equals_the_recorded_predictions(run):
   classifier = lesionjax.load(str(run))
-  split = assembly.open_data(classifier.config, 'test')
+  split = run_data.open_data(classifier.config, 'test')
   images = [split.decode(i, 16) for i in range(len(split))]
   prediction = classifier.predict(images, batch_size=24)
   with np.load(run / 'predictions_test.npz', allow_pickle=False) as found:
@@ -45,7 +45,7 @@ def test_a_segmenter_finds_masks_of_the_images_own_sizes(segmenter, tmp_path):
   assert [mask.shape for mask in found.masks] == [(30, 40), (16, 16), (30, 40)]
   np.testing.assert_array_equal(found.masks[0], found.masks[2])
   assert found.confidence.shape == (3,)
-  split = assembly.open_data(loaded.config, 'test')
+  split = run_data.open_data(loaded.config, 'test')
   with np.load(segmenter / 'predictions_test.npz', allow_pickle=False) as recorded:
     expected = loaded.postprocess(recorded['probability'][0] / np.float32(255))
   again = loaded.predict([split.decode(0, 16)[..., :3]]).masks[0]

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from data_builders.errors import UserError
-from lesionjax import assembly, experiment, phase_inputs
 from lesionjax import config as config_lib
+from lesionjax import experiment, phase_inputs, run_data
 from lesionjax.dry_run import describe
 from lesionjax.phases import phases_of
 from lesionjax.pieces import Pieces
@@ -222,9 +222,9 @@ def test_what_cannot_be_is_told_before_training(config, phases, message):
 
 def test_features_go_on_where_images_stopped(config):
   pieces = Pieces.of(config)
-  images = assembly.train_batches(config, pieces.train, pieces.mesh)
+  images = run_data.train_batches(config, pieces.train, pieces.mesh)
   features = np.arange(len(pieces.train), dtype=np.float32)[:, None]
-  stored = assembly.feature_batches(config, features, pieces.train.labels, pieces.mesh)
+  stored = run_data.feature_batches(config, features, pieces.train.labels, pieces.mesh)
   for _ in range(3):
     next(images)
   stored.set_state(images.get_state())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from data_builders.errors import UserError
-from lesionjax import assembly, mask_scoring, run_directory, scoring
+from lesionjax import mask_scoring, run_data, run_directory, scoring
 from lesionjax.data.lesion import Lesion
 from lesionjax.evaluation.intervals import wilson
 from lesionjax.report.page import write_report
@@ -18,7 +18,7 @@ from lesionjax.report.page import write_report
 @pytest.fixture
 def split(segmenter_config):
   """The test images with their masks, every third of which is moved to the border."""
-  found = assembly.open_data(segmenter_config, 'test')
+  found = run_data.open_data(segmenter_config, 'test')
   moved = {int(row) for row in np.arange(0, len(found), 3)}
 
   class Moved(type(found)):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from data_builders.errors import UserError
-from lesionjax import experiment, mask_scoring, mask_writing, run_directory
+from lesionjax import experiment, mask_scoring, mask_writing, run_data, run_directory
 from lesionjax.data import masks as masks_lib
 from lesionjax.evaluation.segmentation.postprocess import Postprocess
 from tests import programs
@@ -38,12 +38,11 @@ def test_a_run_leaves_what_the_page_needs(segmenter):
 
 
 def test_the_metrics_are_those_of_the_stored_predictions(segmenter, segmenter_config):
-  from lesionjax import assembly
 
   with np.load(segmenter / 'predictions_test.npz') as arrays:
     found = {key: arrays[key] for key in arrays.files}
   post = mask_scoring.read_postprocess(run_directory.locate(segmenter))
-  split = assembly.open_data(segmenter_config, 'test')
+  split = run_data.open_data(segmenter_config, 'test')
   dices = []
   for row in range(len(split)):
     truth = split.decode(row, 16)[..., 3] > 0
