@@ -73,7 +73,7 @@ def get_config(argument: str = '') -> ConfigDict:
   config.model.name = chosen['model']
   config.model.arguments = ConfigDict(_model_arguments(argument, chosen))
   arguments.set_weights(config, chosen['weights'])
-  if config.model.pretrained and not encoder_of(chosen['model'], config.model.arguments):
+  if config.model.pretrained and not encoder_of(chosen['model'], config.model.arguments.to_dict()):
     raise UserError(
       f'configs/lesion_masks.py:{argument}: weights=imagenet are of classifiers: leave it out, or'
       ' take model=unet_encoder.'

@@ -16,10 +16,12 @@ __all__ = ['load']
 
 # What imports jax and its company, which the wheel alone does not install.
 _TRAINING_SIDE = (
-  'assembly', 'config', 'data.augment', 'data.colour', 'data.noise', 'data.render', 'data.stream',
-  'data.warp', 'dry_run', 'evaluating', 'experiment', 'generating', 'generation_scoring',
-  'inference', 'judging', 'mask_scoring', 'mask_writing', 'models', 'modes', 'predictor',
-  'processes', 'run_directory', 'sampling', 'scoring', 'training',
+  'assembly', 'compared_runs', 'comparing', 'compilation', 'config', 'cross_fitting',
+  'data.augment', 'data.colour', 'data.noise', 'data.render', 'data.stream', 'data.warp', 'dry_run',
+  'evaluating', 'experiment', 'generating', 'generation_scoring', 'generation_writing', 'inference',
+  'judging', 'mask_scoring', 'mask_writing', 'models', 'modes', 'phase_inputs', 'phases', 'pieces',
+  'predictor', 'processes', 'run_data', 'run_directory', 'sampling', 'scoring', 'segmenting',
+  'starting', 'sweeping', 'training', 'two_stage',
 )  # fmt: skip
 
 

@@ -257,11 +257,13 @@ def test_another_view_of_the_images_must_be_told(tiny_config, tmp_path, tiny_dat
   whole = run / 'external' / 'own_lesion_none'
   assert json.loads((whole / 'config.json').read_text())['data']['lesion'] == 'none'
   experiment.evaluate(str(run), lesion_masks=str(theirs))
-  again = run / 'external' / 'own_lesion_theirs'
+  (again,) = (run / 'external').glob('own_lesion_theirs-*')  # folders of one name are told apart
   before = json.loads((run / 'metrics.json').read_text())
   assert json.loads((again / 'metrics.json').read_text()) == before  # the same masks
   assert json.loads((whole / 'metrics.json').read_text()) != before
-  assert before['test']['lesion_missing']['n'] > 0
-  assert 'lesion_missing' not in json.loads((whole / 'metrics.json').read_text())['test']
+  for name in ('lesion_missing', 'lesion_at_border'):
+    assert before['test'][name]['n'] > 0
+    assert name not in json.loads((whole / 'metrics.json').read_text())['test']
+  assert 'its mask reaches the border' in (run / 'report.html').read_text()
   with pytest.raises(UserError, match=r"lesion='cut' is not one of none, mask"):
     experiment.evaluate(str(run), lesion='cut')
