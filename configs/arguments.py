@@ -60,7 +60,8 @@ def parse(recipe: str, argument: str, allowed: dict[str, Any]) -> dict[str, Any]
     recipe: name of the recipe, for messages.
     argument: what stands behind the colon; '' = all defaults.
     allowed: for every key a tuple of values of which the first is the default, a default of type
-      int or float, which must then be positive, or a `Between`.
+      int or float, which must then be positive, a `Between`, or a default text, which anything
+      without comma may replace.
 
   Returns:
     Value of every key of `allowed`, in its order.
@@ -101,6 +102,8 @@ def _value(where: str, key: str, text: str, rule: Any) -> Any:
     if text not in named:
       raise UserError(f'{where}: {key}={text} is not one of {", ".join(named)}.')
     return named[text]
+  if isinstance(rule, str):
+    return text
   kind = type(_default(rule))
   try:
     value = kind(text)

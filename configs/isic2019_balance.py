@@ -10,8 +10,11 @@ Command: python main.py --config=configs/isic2019_balance.py --workdir=runs/bala
   a strategy:    --config=configs/isic2019_balance.py:strategy=class_weights,steps=equal
   their SMOTE:   --config=configs/isic2019_balance.py:strategy=smote,arm=head,weights=run
     --config.init_from=BASELINE   (both protocols)
+  their GAN:     --config=configs/isic2019_balance.py:strategy=cgan,synthetic=IMAGES, the --out of
+    python main.py --mode=generate --workdir=GAN --per_class=fill (GAN: configs/lesion_gan.py)
   all of them:   python main.py --mode=sweep --config=configs/isic2019_balance.py:ARGUMENTS
-    --workdir=runs/strategies, then --mode=compare --workdir=... --reference=none_seed0
+    --workdir=runs/strategies, cgan among them with synthetic=IMAGES only; then
+    python main.py --mode=compare --workdir=runs/strategies --reference=none
 
 Images are stretched to 256x256 when the data set is built, then hairs are removed (published: 17x17
 blackhat) and the lightness equalised. Two thirds of the epochs train the head on the frozen
@@ -49,6 +52,7 @@ _COMMON = {
   'weights': arguments.WEIGHTS,
   'lesion': MODES,
   'steps': ('text', 'equal'),
+  'synthetic': '',
 }
 _VARIED = {'strategy': strategies.NAMES, 'seed': arguments.Between(0, 0, 2**32 - 1)}
 
@@ -60,7 +64,8 @@ def get_config(argument: str = '') -> ConfigDict:
     argument: KEY=VALUE pairs: protocol=rigorous|published, size (px), epochs (of all phases: 30,
       with arm=head 50), arm=two_phase|direct|head, cleaning=hair-clahe|hair|none,
       data=isic2019|ham10000, weights=imagenet|run|random, lesion=none|mask|crop|mask_crop|attention
-      (of which the text masks), steps=text|equal, strategy (see configs/strategies.py), seed.
+      (of which the text masks), steps=text|equal, strategy (see configs/strategies.py), seed,
+      synthetic (a directory of generated images, of strategy=cgan).
   """
   chosen = arguments.parse('isic2019_balance', argument, {**_VARIED, **_COMMON})
   epochs = chosen['epochs'] or (50 if chosen['arm'] == 'head' else 30)
@@ -76,6 +81,7 @@ def get_config(argument: str = '') -> ConfigDict:
   arguments.set_weights(config, chosen['weights'])
   config.data.size_px = chosen['size']
   config.data.lesion = chosen['lesion']
+  config.data.synthetic = chosen['synthetic']
 
   config.model.name = 'efficientnet_b2'
   if chosen['weights'] == 'random':
@@ -96,7 +102,8 @@ def get_sweep(argument: str = '') -> dict[str, str]:
   """Returns the runs of the study: every strategy with three seeds.
 
   Args:
-    argument: as `get_config` takes it, without strategy and seed; steps=equal unless it says text.
+    argument: as `get_config` takes it, without strategy and seed; steps=equal unless it says text;
+      without synthetic there is no run of cgan.
 
   Returns:
     Name of the run, such as smote_seed1, to its argument. With arm=head, class_aware is left out:
@@ -107,14 +114,18 @@ def get_sweep(argument: str = '') -> dict[str, str]:
   frozen = chosen['arm'] == 'head'
   if frozen:
     del chosen['steps']
+  images = chosen.pop('synthetic')
   # Only what is not the default: the names of the keys are few, and the commands short.
   said = [f'{key}={value}' for key, value in chosen.items() if value != _default(key)]
-  names = [name for name in strategies.NAMES if not (frozen and name == 'class_aware')]
-  return {
-    f'{name}_seed{seed}': ','.join([f'strategy={name}', f'seed={seed}', *said])
-    for name in names
-    for seed in SEEDS
-  }
+  left_out = {'class_aware'} if frozen else set()
+  if not images:
+    left_out.add('cgan')
+  runs = {}
+  for name in strategies.NAMES:
+    own = [f'synthetic={images}'] if name == 'cgan' else []
+    for seed in SEEDS if name not in left_out else ():
+      runs[f'{name}_seed{seed}'] = ','.join([f'strategy={name}', f'seed={seed}', *said, *own])
+  return runs
 
 
 def _default(key: str) -> object:
@@ -125,6 +136,11 @@ def _default(key: str) -> object:
 def _check(argument: str, chosen: dict, epochs: int) -> None:
   """Refuses epochs too few to divide, and what has no effect."""
   where = f'configs/isic2019_balance.py:{argument}'
+  if (chosen['strategy'] == 'cgan') != bool(chosen['synthetic']):
+    raise UserError(
+      f'{where}: strategy=cgan and synthetic=DIR, the --out of --mode=generate, go together: give'
+      ' both or neither.'
+    )
   least = 2 if chosen['arm'] == 'two_phase' else 1
   if epochs < least:
     raise UserError(

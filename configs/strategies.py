@@ -14,6 +14,7 @@
   crt               at the end a new head, every class drawn alike             Kang 2020
   smote             at the end a new head, on features filled by SMOTE         Chawla 2002
   adasyn            the same by ADASYN                                         He 2008
+  cgan              generated images beside the real ones, see lesion_gan.py   recipe 1's text
 
 None adds a step: what happens at the end takes the last fifth of the epochs (of LDAM's text: 40 of
 200), and before it the run is one of `none` (or of LDAM) with fewer epochs. Where the backbone is
@@ -28,8 +29,7 @@ from ml_collections import ConfigDict
 
 from configs import base
 
-# Strategy -> keys of the whole run. Where training images are added to those of the data set, the
-# key that names them stands here, too.
+# Strategy -> keys of the whole run; of 'cgan' the recipe says which images (data.synthetic).
 _KEYS: dict[str, dict[str, Any]] = {
   'none': {},
   'undersample': {'data.sampling': 'undersample'},
@@ -44,6 +44,7 @@ _KEYS: dict[str, dict[str, Any]] = {
   'crt': {},
   'smote': {},
   'adasyn': {},
+  'cgan': {},
 }
 
 # Strategy -> what a head that is drawn anew at the end changes.

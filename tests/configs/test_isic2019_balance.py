@@ -25,6 +25,7 @@ CHANGED = {
   'crt': {},
   'smote': {},
   'adasyn': {},
+  'cgan': {'data.synthetic': 'IMAGES'},
 }
 LAST = {
   'ldam_drw': {'train.class_weights': 'effective', 'train.loss': 'ldam'},
@@ -45,6 +46,10 @@ def different(config, beside, free=()):
   }
 
 
+def needs(strategy):
+  return ',synthetic=IMAGES' if strategy == 'cgan' else ''
+
+
 def epochs_of(config):
   return [phase.config.train.epochs for phase in phases_of(config)]
 
@@ -56,7 +61,7 @@ def test_the_strategies_are_those_of_the_table():
 @pytest.mark.parametrize('arm', ['two_phase', 'direct'])
 @pytest.mark.parametrize('strategy', CHANGED)
 def test_a_strategy_changes_its_keys_and_makes_as_many_steps(strategy, arm):
-  config = get_config(f'strategy={strategy},arm={arm},steps=equal')
+  config = get_config(f'strategy={strategy},arm={arm},steps=equal{needs(strategy)}')
   beside = get_config(f'arm={arm},steps=equal')
   config_lib.validate(config)
   free = ('phases', 'train.epochs', 'evaluate.colour_baseline')
@@ -82,7 +87,7 @@ def test_a_strategy_changes_its_keys_and_makes_as_many_steps(strategy, arm):
 
 @pytest.mark.parametrize('strategy', CHANGED)
 def test_the_head_of_the_text_learns_from_stored_features_with_every_strategy(strategy):
-  config = get_config(f'strategy={strategy},arm=head,weights=random')
+  config = get_config(f'strategy={strategy},arm=head,weights=random{needs(strategy)}')
   assert sum(epochs_of(config)) == 50
   for phase in phases_of(config):
     assert (phase.trainable, phase.cache_features) == ('head', True)
@@ -111,7 +116,7 @@ def test_without_a_strategy_nothing_has_changed():
 
 
 def test_the_sweep_makes_every_strategy_with_three_seeds():
-  runs = get_sweep('data=ham10000,size=64,weights=random,epochs=10,arm=direct')
+  runs = get_sweep('data=ham10000,size=64,weights=random,epochs=10,arm=direct,synthetic=IMAGES')
   assert [*runs][:4] == ['none_seed0', 'none_seed1', 'none_seed2', 'undersample_seed0']
   assert len(runs) == 3 * len(CHANGED)
   configs = {name: get_config(argument) for name, argument in runs.items()}
@@ -120,6 +125,8 @@ def test_the_sweep_makes_every_strategy_with_three_seeds():
   assert {config.select.metric for config in configs.values()} == {'balanced_accuracy'}
   assert configs['smote_seed1'].seed == 1
   assert configs['focal_seed2'].train.loss == 'focal'
+  made = [name for name, c in configs.items() if c.data.synthetic]
+  assert made == ['cgan_seed0', 'cgan_seed1', 'cgan_seed2']
   baselines = [name for name, c in configs.items() if c.evaluate.colour_baseline]
   assert baselines == ['none_seed0']
   assert get_config(get_sweep('steps=text')['none_seed0']).select.metric == 'loss'
@@ -129,6 +136,7 @@ def test_the_sweep_of_the_head_says_the_same_thing_once():
   runs = get_sweep('arm=head,weights=run')
   assert 'crt_seed0' in runs
   assert 'class_aware_seed0' not in runs
+  assert 'cgan_seed0' not in runs  # nobody said which images
   for argument in runs.values():
     get_config(argument)
 
@@ -139,6 +147,8 @@ def test_the_sweep_of_the_head_says_the_same_thing_once():
     ('strategy=rose', 'strategy=rose is not one of none, undersample'),
     ('strategy=crt,epochs=2', 'strategy=crt at its end one more'),
     ('strategy=smote,arm=direct,epochs=1', 'strategy=smote takes two epochs or more'),
+    ('strategy=cgan', r'strategy=cgan and synthetic=DIR, .* go together: give both or neither'),
+    ('strategy=smote,synthetic=X', 'go together: give both or neither'),
     ('arm=head,steps=equal', 'steps=equal has no effect with arm=head'),
   ],
 )
