@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from data_builders.errors import UserError
-from lesionjax import assembly, files, run_directory
+from lesionjax import additions, assembly, files, run_directory
 from lesionjax import config as config_lib
 from lesionjax.compared_runs import Arm, Scored, check_same, gather, read
 from lesionjax.evaluation import comparison
@@ -73,10 +73,24 @@ def compare(workdir: str, reference: str = '') -> str:
     'left_out': sorted([*begun, *single], key=_natural),
     'runs': rows,
     'differences': differences,
+    'pictures': _pictures(arms),
   }
   files.write_json(folder / 'compare.json', found)
   report = compare_page.write(folder, found)
   return f'{compare_page.text(found)}\nReport: {report}'
+
+
+def _pictures(arms: Sequence[Arm]) -> dict[str, str]:
+  """The first run of every arm that kept what its strategy adds, by the arm's name."""
+  runs = {
+    arm.name: [
+      each.name
+      for each in arm.runs
+      if any((each.run.directory / name).exists() for name in additions.FILES)
+    ]
+    for arm in arms
+  }
+  return {name: kept[0] for name, kept in runs.items() if kept}
 
 
 def _natural(name: str) -> list[tuple[str, int]]:

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
 from lesionjax import (
+  additions,
   assembly,
   files,
   generation_scoring,
@@ -31,7 +32,7 @@ from lesionjax.data.lesion import Lesion
 from lesionjax.data.masks import open_folder
 from lesionjax.data.records import Split
 from lesionjax.report.page import write_report
-from lesionjax.training.mesh import check_batch, make_mesh
+from lesionjax.training.mesh import Mesh, check_batch, make_mesh
 
 
 def evaluate(
@@ -103,6 +104,7 @@ def evaluate(
       purpose = f'Evaluation with the lesion masks {masks}'
       run_directory.refuse_seen(masks, split, purpose, images_only=published)
   outputs = _predict_splits(config, run_dir, splits, class_names)
+  added = _added(config, run_dir) if out_dir == run_dir else {}
   if jax.process_index() != 0:
     processes.wait_for_all('report')  # which the first writes
     return ''
@@ -111,6 +113,7 @@ def evaluate(
     files.write_json(out_dir / 'config.json', config_lib.to_dict(config))
     files.write_json(out_dir / 'data.json', data)
   files.write_json(out_dir / 'metrics.json', metrics)
+  additions.write(out_dir, added)
   wall_s = {'evaluate': round(time.perf_counter() - start, 1)}
   if train_wall_s is not None:
     wall_s['train'] = round(train_wall_s, 1)
@@ -214,8 +217,7 @@ def _check_preprocessing(config: ConfigDict, eval_data: str) -> None:
 def _predict_splits(
   config: ConfigDict, run_dir: epath.Path, splits: dict[str, Split], class_names: tuple[str, ...]
 ) -> dict[str, dict[str, np.ndarray]]:
-  # The numbers do not depend on the devices: where there are fewer than in training, all serve.
-  mesh = make_mesh(config.num_devices if config.num_devices <= jax.device_count() else 0)
+  mesh = _mesh(config)
   check_batch('evaluate.batch_size', config.evaluate.batch_size, mesh)
   model = assembly.make_model(config, len(class_names))
   weights = inference.restore_best(run_dir, model, config_lib.image_size(config), mesh.replicated)
@@ -224,3 +226,13 @@ def _predict_splits(
     name: inference.predict_batches(predict, weights, run_data.eval_batches(config, split, mesh))
     for name, split in splits.items()
   }
+
+
+def _added(config: ConfigDict, run_dir: epath.Path) -> dict[str, dict[str, Any]]:
+  """What the strategy of a classifier adds to its training images."""
+  return additions.collect(config, run_dir, _mesh(config)) if config.task == 'classify' else {}
+
+
+def _mesh(config: ConfigDict) -> Mesh:
+  """The numbers do not depend on the devices: where there are fewer than in training, all serve."""
+  return make_mesh(config.num_devices if config.num_devices <= jax.device_count() else 0)

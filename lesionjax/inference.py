@@ -66,7 +66,11 @@ def shapes_of(model: Any, size_px: Size) -> dict[str, Any]:
 
 
 def restore_best(
-  run_dir: epath.PathLike, model: Any, size_px: Size, sharding: jax.sharding.Sharding
+  run_dir: epath.PathLike,
+  model: Any,
+  size_px: Size,
+  sharding: jax.sharding.Sharding,
+  newest: bool = False,
 ) -> dict[str, Any]:
   """Reads the best weights of a run.
 
@@ -75,6 +79,7 @@ def restore_best(
     model: the module they belong to.
     size_px: side, or height and width, of its input.
     sharding: where the weights go.
+    newest: whether those of the last checkpoint are wanted instead.
 
   Returns:
     {'params': ..., 'batch_stats': ...}; params are the averaged ones where the run keeps them.
@@ -90,7 +95,7 @@ def restore_best(
     shapes_of(model, size_px),
   )
   with Checkpoints(run_dir) as checkpoints:
-    step = checkpoints.best_step
+    step = checkpoints.last_step if newest else checkpoints.best_step
     if step is None:
       raise UserError(f'{run_dir} has no checkpoint of a finished epoch yet: let it train on.')
     return checkpoints.restore_weights(step, like)

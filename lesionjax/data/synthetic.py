@@ -91,6 +91,11 @@ def _share(labels: np.ndarray, image_ids: np.ndarray, share: float) -> np.ndarra
   return np.sort(np.concatenate(rows)) if rows else order
 
 
+def is_there(folder: str) -> bool:
+  """Whether a folder holds generated images."""
+  return (epath.Path(folder) / generated.NAME).is_dir()
+
+
 @functools.lru_cache(maxsize=4)
 def open_generated(folder: str) -> Split:
   """Opens the images that `--mode=generate` wrote.
@@ -126,7 +131,7 @@ def metadata(folder: str) -> dict[str, Any]:
 
 
 def _check(folder: str) -> None:
-  if not (epath.Path(folder) / generated.NAME).is_dir():
+  if not is_there(folder):
     raise UserError(
       f'config.data.synthetic={folder!r} holds no {generated.NAME}: give the --out of'
       ' --mode=generate.'

@@ -11,7 +11,7 @@ from etils import epath
 
 from lesionjax import files
 from lesionjax.evaluation.comparison import BETTER, UNDECIDED, WORSE
-from lesionjax.report import compare_words, figures, rendering, tables
+from lesionjax.report import compare_added, compare_words, figures, rendering, tables
 from lesionjax.report.figures import Plot
 from lesionjax.report.run_files import number
 
@@ -30,8 +30,13 @@ def write(folder: epath.PathLike, found: Mapping[str, Any]) -> epath.Path:
     Path of the page.
   """
   folder = epath.Path(folder)
+  added = compare_added.read(folder, found)
   with figures.style():
-    plots = {'differences': [_forest(found, name) for name in found['compared']]}
+    plots = {
+      'differences': [_forest(found, name) for name in found['compared']],
+      'recall': compare_added.recall_plots(found),
+      'added': compare_added.map_plots(added),
+    }
     shown = rendering.write_figures(folder / 'figures', plots)
   page = (
     rendering.environment()
@@ -43,6 +48,7 @@ def write(folder: epath.PathLike, found: Mapping[str, Any]) -> epath.Path:
       sentences=compare_words.sentences(found),
       caution=compare_words.cautions(found),
       plots=shown,
+      added=compare_added.sections(added),
       reference=found['reference'],
       compared=[compare_words.metric_name(name, found) for name in found['compared']],
       segments=found['task'] == 'segment',

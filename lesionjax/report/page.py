@@ -9,6 +9,7 @@ from etils import epath
 
 from lesionjax import files
 from lesionjax.report import (
+  added,
   checks,
   examples,
   figures,
@@ -67,6 +68,7 @@ def _plots(run: Run, split: str) -> dict[str, list[figures.Plot]]:
     'curves': figures_scores.curve_plots(predictions, split) if predictions else [],
     'training': figures_training.training_plots(run),
     'distribution': [distribution] if distribution else [],
+    'added': added.plots(added.read(run.directory)),
   }
 
 
@@ -74,6 +76,7 @@ def _context(run: Run, split: str) -> dict[str, Any]:
   """What only the page of a classifier shows."""
   title, sentences = verdict.verdict(run, split)
   problems, unchecked = checks.support_problems(run)
+  extra = added.read(run.directory)
   return {
     'verdict_title': title,
     'verdict': sentences,
@@ -84,6 +87,7 @@ def _context(run: Run, split: str) -> dict[str, Any]:
     'class_tables': [(name, tables.class_rows(run, name)) for name in run.splits],
     'examples': examples.example_groups(run, split),
     'stage': mask_page.stage(run),
+    'added': added.context(extra) if extra else None,
   }
 
 
