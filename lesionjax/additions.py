@@ -28,6 +28,7 @@ from lesionjax.training.mesh import Mesh
 
 FILES = RESAMPLED, SYNTHETIC = 'resampled.npz', 'synthetic_examples.npz'
 _SHOWN = 6  # images of a class and kind
+_PICTURE_PX = 96
 
 Arrays = dict[str, Any]
 
@@ -82,7 +83,7 @@ def _map(config: ConfigDict, train: Split, run_dir: epath.Path, mesh: Mesh) -> A
     features, train.labels, names, data.resample, data.resample_neighbours, config.seed
   )
   added = np.arange(len(rows)) >= count
-  chosen = projection.choose_rows(labels, added)
+  chosen = projection.choose_rows(labels, added, projection.MOST)
   return {
     'coordinates': projection.project(rows[chosen], config.seed),
     'label': labels[chosen],
@@ -146,4 +147,4 @@ def _examples(config: ConfigDict, train: Split) -> Arrays:
 
 def _shrunk(images: np.ndarray) -> np.ndarray:
   """As large as a page shows them."""
-  return np.stack([shrink(image) for image in images]) if len(images) else images
+  return np.stack([shrink(image, _PICTURE_PX) for image in images]) if len(images) else images

@@ -92,9 +92,11 @@ def plots(found: Added, prefix: str = '', of: str = '') -> list[Plot]:
   names = [str(name) for name in found.map['class_names']]
   low, high = place.min(0), place.max(0)
   margin = 0.03 * (high - low) + 1e-6
+  wide, tall = high - low + 2 * margin
+  height = min(max(4.0 * tall / wide, 2.0), 4.4) + 0.5  # the legend has the half inch
   drawn = []
   for when, rows in (('before', ~added), ('after', np.ones_like(added))):
-    figure, axes = figures.new_figure(4.3, equal=True)
+    figure, axes = figures.new_figure(height, equal=True)
     axes.grid(False)
     axes.set_xticks([])
     axes.set_yticks([])
@@ -140,13 +142,8 @@ def method_name(arrays: Mapping[str, np.ndarray]) -> str:
   return _NAMES.get(method, method)
 
 
-def context(found: Added, most: int = 6) -> dict[str, Any]:
-  """What the templates show besides the maps.
-
-  Args:
-    found: of a run.
-    most: pictures of a class and kind.
-  """
+def context(found: Added) -> dict[str, Any]:
+  """What the templates show besides the maps."""
   resampled = found.map or found.between
   return {
     'map': found.map is not None,
@@ -154,8 +151,8 @@ def context(found: Added, most: int = 6) -> dict[str, Any]:
     'neighbours': int(resampled['neighbours']) if resampled else 0,
     'resampled': _counts(resampled),
     'generated_counts': _counts(found.generated),
-    'between': _between(found.between, most) if found.between else [],
-    'generated': _generated(found.generated, most) if found.generated else [],
+    'between': _between(found.between) if found.between else [],
+    'generated': _generated(found.generated) if found.generated else [],
   }
 
 
@@ -167,12 +164,12 @@ def _counts(arrays: Arrays | None) -> str:
   return ', '.join(f'{name} {n:,}' + (f' + {m:,}' if m else '') for name, n, m in counted)
 
 
-def _between(arrays: Arrays, most: int) -> list[dict[str, Any]]:
+def _between(arrays: Arrays) -> list[dict[str, Any]]:
   """By class: strips of a real image, the added one and the other real image."""
   groups = []
   for index, name in enumerate(map(str, arrays['class_names'])):
     shown = []
-    for row in np.flatnonzero(arrays['label'] == index)[:most].tolist():
+    for row in np.flatnonzero(arrays['label'] == index).tolist():
       parts = [arrays[key][row] for key in ('first', 'image', 'second')]
       percent = f'{100 * float(arrays["share"][row]):.0f}'
       first, second = (str(each) for each in arrays['parent_id'][row])
@@ -183,14 +180,14 @@ def _between(arrays: Arrays, most: int) -> list[dict[str, Any]]:
   return groups
 
 
-def _generated(arrays: Arrays, most: int) -> list[dict[str, Any]]:
+def _generated(arrays: Arrays) -> list[dict[str, Any]]:
   """By class: a strip of generated and one of real images."""
   groups = []
   for index, name in enumerate(map(str, arrays['class_names'])):
     mine = arrays['label'] == index
     strips = {}
     for kind, flag in (('generated', True), ('real', False)):
-      rows = np.flatnonzero(mine & (arrays['generated'] == flag))[:most]
+      rows = np.flatnonzero(mine & (arrays['generated'] == flag))
       alt = f'{name}: {len(rows)} {kind} training images'
       strips[kind] = {'src': _strip(arrays['image'][rows]), 'alt': alt} if len(rows) else None
     if strips['generated']:

@@ -12,8 +12,6 @@ from lesionjax.report import added, compare_words, figures
 from lesionjax.report.figures import Plot
 from lesionjax.report.run_files import number
 
-_SHOWN = 3  # pictures of a class and run
-
 
 def read(folder: epath.PathLike, found: Mapping[str, Any]) -> list[tuple[str, added.Added]]:
   """Reads what the strategies add, each from one of its runs.
@@ -43,7 +41,7 @@ def map_plots(found: list[tuple[str, added.Added]]) -> list[Plot]:
 
 def sections(found: list[tuple[str, added.Added]]) -> list[dict[str, Any]]:
   """What the template shows of every strategy."""
-  return [{'name': name, **added.context(some, _SHOWN)} for name, some in found]
+  return [{'name': name, **added.context(some)} for name, some in found]
 
 
 def recall_plots(found: Mapping[str, Any]) -> list[Plot]:

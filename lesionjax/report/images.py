@@ -11,9 +11,9 @@ _MAX_PX = 192
 _JPEG_QUALITY = 90
 
 
-def shrink(image: np.ndarray) -> np.ndarray:
-  """Shrinks an image uint8 [H, W, 3] until its longer side has at most 192 px."""
-  scale = _MAX_PX / max(image.shape[:2])
+def shrink(image: np.ndarray, most_px: int = _MAX_PX) -> np.ndarray:
+  """Shrinks an image uint8 [H, W, 3] until its longer side has at most `most_px`."""
+  scale = most_px / max(image.shape[:2])
   if scale >= 1:
     return image
   return cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

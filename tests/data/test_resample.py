@@ -125,7 +125,7 @@ def test_an_added_image_s_parents_are_the_two_it_lies_between(pixels, method):
     assert made[image.tobytes()] == label == LABELS[first] == LABELS[second]
     mixture = wide[first] + share * (wide[second] - wide[first])
     assert np.abs(mixture - image.reshape(-1)).max() <= 0.51
-    members = np.flatnonzero(LABELS == label)
+    members = np.flatnonzero(label == LABELS)
     order = members[np.argsort(np.linalg.norm(wide[members] - wide[first], axis=1))]
     assert second in order[1:4]
   assert len(np.unique(found.shares)) == 12

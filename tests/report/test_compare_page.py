@@ -80,7 +80,8 @@ def test_one_file_without_network_or_script(compared, page):
   assert 'script' not in page.tags
   assert all(page.alts)
   assert {path.name for path in (folder / 'figures').glob('*.svg')} == {
-    'compare_balanced_accuracy.svg', 'compare_macro_auc.svg',
+    'compare_balanced_accuracy.svg', 'compare_macro_auc.svg', 'compare_macro_f1.svg',
+    'compare_recall_0.svg', 'compare_recall_1.svg',
   }  # fmt: skip
 
 
