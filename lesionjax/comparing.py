@@ -18,6 +18,7 @@ from lesionjax import additions, assembly, files, run_directory
 from lesionjax import config as config_lib
 from lesionjax.compared_runs import Arm, Scored, check_same, gather, read
 from lesionjax.evaluation import comparison
+from lesionjax.evaluation.intervals import DEGENERATE
 from lesionjax.evaluation.segmentation import paired_differences
 from lesionjax.report import compare_page
 from lesionjax.report.run_files import Run, number
@@ -164,13 +165,23 @@ def _row(scored: Scored, name: str) -> dict[str, Any]:
 def _row_of_seeds(arm: Arm, measured: comparison.Resampled) -> dict[str, Any]:
   """The same of several seeds: mean metrics, mean times, largest memory."""
   rows = [_row(each, arm.name) for each in arm.runs]
-  metrics = {name: measured.interval(name) for name in rows[0]['metrics'] if name in measured.point}
+  metrics = {
+    name: _interval_of_seeds(measured.interval(name), [row['metrics'][name] for row in rows])
+    for name in rows[0]['metrics']
+    if name in measured.point
+  }
   means = {
     name: statistics.fmean(row[name] for row in rows)
     for name in ('train_wall_s', 'evaluate_wall_s')
   }
   peak = max(row['peak_memory_mb'] for row in rows)
   return {**rows[0], **means, 'peak_memory_mb': peak, 'metrics': metrics}
+
+
+def _interval_of_seeds(entry: dict[str, Any], own: Sequence[dict[str, Any]]) -> dict[str, Any]:
+  """The interval of a mean; where no draw differs (all seeds 0 or 1) that of a single seed."""
+  alike = entry['low'] is not None and entry['high'] - entry['low'] < DEGENERATE
+  return {**entry, 'low': own[0]['low'], 'high': own[0]['high']} if alike and own[0] else entry
 
 
 def _pair(arm: Arm, held: Arm, found: dict[str, Any]) -> dict[str, Any]:

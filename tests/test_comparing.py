@@ -185,3 +185,18 @@ def test_the_first_by_name_is_the_reference(runs):
   assert found['reference'] == 'bcdunet128'
   names = ['bcdunet128', 'unet8', 'unet64', 'unetpp_64']
   assert [run['name'] for run in found['runs']] == names
+
+
+def test_a_recall_of_all_seeds_alike_has_the_interval_of_one(tmp_path, monkeypatch):
+  monkeypatch.setattr(compare_page, 'write', lambda folder, found: folder / 'compare.html')
+  skills = {f'{name}_seed{seed}': skill for name, skill in (('a', 50), ('b', 1)) for seed in (0, 1)}
+  folder = fake.write_classifiers(tmp_path / 'runs', skills)
+  compare(str(folder))
+  sure, other = found_in(folder)['runs']
+  own = json.loads((folder / 'a_seed0' / 'metrics.json').read_text())['test']['recall/mel']
+  found = sure['metrics']['recall/mel']
+  assert (own['value'], own['high']) == (1.0, 1.0)
+  assert own['low'] < 1
+  assert (found['value'], found['low'], found['high']) == (1.0, own['low'], 1.0)
+  entry = other['metrics']['recall/mel']
+  assert entry['low'] < entry['value'] < entry['high']

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from etils import epath
@@ -42,6 +42,11 @@ def map_plots(found: list[tuple[str, added.Added]]) -> list[Plot]:
 def sections(found: list[tuple[str, added.Added]]) -> list[dict[str, Any]]:
   """What the template shows of every strategy."""
   return [{'name': name, **added.context(some)} for name, some in found]
+
+
+def map_counts(told: Sequence[Mapping[str, Any]]) -> str:
+  """How many rows every strategy with a map adds, of what `sections` returns."""
+  return '; '.join(f'{each["name"]}: {each["resampled"]}' for each in told if each['map'])
 
 
 def recall_plots(found: Mapping[str, Any]) -> list[Plot]:
@@ -89,5 +94,6 @@ def _panel(found: Mapping[str, Any], at: int, metric: str, title: str, colour: s
   alt = f'{title} of every run with 95 % intervals: '
   alt += figures.describe([name for name, _ in rows], told) + '.'
   kind = 'macro_f1' if metric == 'macro_f1' else f'recall_{at - 1}'
-  support = '' if at == 0 else f'{found["support"][at - 1]:,} test images'
+  count = found['images'] if at == 0 else found['support'][at - 1]
+  support = f'{count:,} test images'
   return Plot(f'compare_{kind}', title, alt, figure, support)

@@ -38,6 +38,7 @@ def write(folder: epath.PathLike, found: Mapping[str, Any]) -> epath.Path:
       'added': compare_added.map_plots(added),
     }
     shown = rendering.write_figures(folder / 'figures', plots)
+  told = compare_added.sections(added)
   page = (
     rendering.environment()
     .get_template('compare.html.j2')
@@ -48,7 +49,8 @@ def write(folder: epath.PathLike, found: Mapping[str, Any]) -> epath.Path:
       sentences=compare_words.sentences(found),
       caution=compare_words.cautions(found),
       plots=shown,
-      added=compare_added.sections(added),
+      added=told,
+      maps=compare_added.map_counts(told),
       reference=found['reference'],
       compared=[compare_words.metric_name(name, found) for name in found['compared']],
       segments=found['task'] == 'segment',

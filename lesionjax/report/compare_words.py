@@ -106,7 +106,12 @@ def sentences(found: Mapping[str, Any]) -> list[str]:
     parts += [f'no difference shown for {rest}'] if rest else []
     told.append(f'{metric_name(metric, found)} against {reference}: {"; ".join(parts)}.')
   if found['left_out']:
-    told.append(f'Not finished and left out: {", ".join(found["left_out"])}.')
+    why = (
+      'Not finished, or of a seed that others lack, and'
+      if found.get('seeds')
+      else 'Not finished and'
+    )
+    told.append(f'{why} left out: {", ".join(found["left_out"])}.')
   return told
 
 
@@ -128,7 +133,7 @@ def cautions(found: Mapping[str, Any]) -> list[str]:
     f'These are {count} comparisons ({runs} {"run" if runs == 1 else "runs"}, {metrics} metrics),'
     f' uncorrected: if nothing'
     f' differed, each would be called different in 5 % of cases, {0.05 * count:.1f} of them here.',
-    once if not seeds else several,
+    several if len(seeds) > 1 else once,
     'No difference shown does not mean equal: the interval says how large a difference may be.',
   ]
   if found['task'] == 'segment':

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from lesionjax.comparing import compare
-from lesionjax.report import compare_page
+from lesionjax.report import compare_page, compare_words
 from tests.report import fake_comparison as fake
 from tests.report.html_page import Page
 
@@ -115,3 +115,13 @@ def test_many_classes_have_no_positive_one(compared):
   text = compare_page.text(many)
   assert 'Macro AUC' in text
   assert 'Macro F1' in text
+
+
+def test_words_about_seeds(compared):
+  _, found, _ = compared
+  found = {**found, 'left_out': ['b_seed2']}
+  told = compare_words.sentences({**found, 'seeds': [0]})
+  assert told[-1] == 'Not finished, or of a seed that others lack, and left out: b_seed2.'
+  assert compare_words.sentences(found)[-1] == 'Not finished and left out: b_seed2.'
+  assert 'Each run was trained once' in compare_words.cautions({**found, 'seeds': [0]})[1]
+  assert 'means of 2 trainings' in compare_words.cautions({**found, 'seeds': [0, 1]})[1]
