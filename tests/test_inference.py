@@ -6,12 +6,14 @@ import json
 import shutil
 
 import cv2
+import jax
 import numpy as np
 import pytest
 
 import lesionjax
 from data_builders.errors import UserError
-from lesionjax import run_data
+from lesionjax import assembly, inference, run_data
+from lesionjax.training.checkpoints import Checkpoints
 
 
 def test_predict_equals_the_recorded_predictions(run):
@@ -22,6 +24,17 @@ def test_predict_equals_the_recorded_predictions(run):
   with np.load(run / 'predictions_test.npz', allow_pickle=False) as found:
     np.testing.assert_allclose(prediction.probabilities, found['probabilities'], atol=1e-5)
     assert prediction.labels[0] == found['class_names'][found['probabilities'][0].argmax()]
+
+
+def test_the_newest_weights_are_read_where_they_are_wanted(run, monkeypatch):
+  config = lesionjax.load(run).config
+  monkeypatch.setattr(Checkpoints, 'best_step', 1)
+  monkeypatch.setattr(Checkpoints, 'last_step', 2)
+  monkeypatch.setattr(Checkpoints, 'restore_weights', lambda self, step, like: step)
+  model = assembly.make_model(config, 8)
+  local = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+  assert inference.restore_best(run, model, 16, local) == 1
+  assert inference.restore_best(run, model, 16, local, newest=True) == 2
 
 
 def test_predict_takes_files_and_names_bad_ones(run, tmp_path):

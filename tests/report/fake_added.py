@@ -37,7 +37,8 @@ def write_between(run: pathlib.Path, names, size=32) -> dict[str, np.ndarray]:
   """Images: two of every class but the first, a quarter of the way."""
   rng = np.random.default_rng(0)
   label = np.repeat(np.arange(1, len(names)), 2)
-  first, second = rng.integers(0, 256, (2, len(label), size, size, 3)).astype(np.uint8)
+  first, second = rng.integers(0, 60, (2, len(label), size, size, 3)).astype(np.uint8)
+  second += 190
   arrays = {
     'method': np.array('adasyn'),
     'space': np.array('pixels'),
