@@ -189,7 +189,7 @@ def _generated(arrays: Arrays) -> list[dict[str, Any]]:
     for kind, flag in (('generated', True), ('real', False)):
       rows = np.flatnonzero(mine & (arrays['generated'] == flag))
       alt = f'{name}: {len(rows)} {kind} training images'
-      strips[kind] = {'src': _strip(arrays['image'][rows]), 'alt': alt} if len(rows) else None
+      strips[kind] = {'src': _strip(list(arrays['image'][rows])), 'alt': alt} if len(rows) else None
     if strips['generated']:
       groups.append({'name': name, 'colour': figures.class_colour(index), **strips})
   return groups
