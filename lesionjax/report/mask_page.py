@@ -28,7 +28,7 @@ _TILES = (
   ('failure', 'Failures (Jaccard below 0.65)'),
 )
 _CURVES = (
-  ('loss', 'Loss', 'mean over images'),
+  ('loss', 'Loss', 'mean (validation: log loss)'),
   ('dice', 'Dice', 'mean over images, threshold 0.5'),
   ('jaccard', 'Jaccard', 'mean over images, threshold 0.5'),
 )

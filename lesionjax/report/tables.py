@@ -110,6 +110,13 @@ def strip(value: float, low: float, high: float, start: float = 0.0) -> dict[str
   return {'left': place(low), 'width': round(place(high) - place(low), 2), 'point': place(value)}
 
 
+_BESIDE_WORDS = {
+  '_plain': 'threshold 0.5',
+  '_otsu': "Otsu's threshold",
+  '_gain': 'difference to Otsu',
+}
+
+
 def overall_rows(run: Run) -> tuple[list[tuple[str, str]], list[dict[str, Any]]]:
   """Metrics that are not of one class, for every evaluated split and per lesion.
 
@@ -121,7 +128,11 @@ def overall_rows(run: Run) -> tuple[list[tuple[str, str]], list[dict[str, Any]]]
   columns = [
     name
     for split in splits
-    for name in (split, *(split + suffix for suffix in BESIDE))
+    # What a segmenter is held against is shown for one split: the table must fit.
+    for name in (
+      split,
+      *(split + suffix for suffix in (BESIDE if split == splits[-1] else BESIDE[:1])),
+    )
     if name in run.metrics
   ]
   named = [name for split in columns for name in run.metrics[split] if '/' not in name]
@@ -132,7 +143,15 @@ def overall_rows(run: Run) -> tuple[list[tuple[str, str]], list[dict[str, Any]]]
   for name in order:
     cells = [_without(cell(run.metrics[split].get(name)), sizes[split]) for split in columns]
     rows.append({'name': _OVERALL.get(name, name.replace('_', ' ')), 'cells': cells})
-  return [(column.replace('_', ' '), sizes[column]) for column in columns], rows
+  return [(_column(column), sizes[column]) for column in columns], rows
+
+
+def _column(name: str) -> str:
+  """'test, Otsu' for 'test_otsu'."""
+  for suffix, words in _BESIDE_WORDS.items():
+    if name.endswith(suffix):
+      return f'{name.removesuffix(suffix)}, {words}'
+  return name.replace('_', ' ')
 
 
 def _first(metrics: Mapping[str, Any]) -> Entry | None:
