@@ -69,8 +69,10 @@ def get_config(argument: str = '') -> ConfigDict:
   config.gan.discriminator_learning_rate = 4e-4
   config.train.ema_decay = 0.999
   small = chosen['size'] == 64  # 128 px: 1.5 GFLOP an image and step
-  widths = {'width': 24, 'discriminator_width': 32} if small else dict.fromkeys(_WIDTHS, 16)
-  config.model.arguments = ConfigDict({**widths, 'norm': 'instance'})
+  widths = (24, 32) if small else (16, 16)
+  config.model.arguments = ConfigDict(
+    dict(zip(_WIDTHS, widths, strict=True)) | {'norm': 'instance'}
+  )
   return config
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import cv2
 import jax
+import jax.numpy as jnp
 import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
@@ -80,7 +81,7 @@ def validator(
 def logit_metrics(config: ConfigDict, outputs: dict[str, np.ndarray]) -> dict[str, float]:
   """Losses and mean logits on real images and the generated ones beside them."""
   loss = LOSSES[config.gan.loss]
-  real, fake = outputs['real_logit'], outputs['fake_logit']
+  real, fake = jnp.asarray(outputs['real_logit']), jnp.asarray(outputs['fake_logit'])
   return {
     'loss': float(np.mean(loss.generator(fake))),
     'discriminator_loss': float(np.mean(loss.discriminator(real, fake))),

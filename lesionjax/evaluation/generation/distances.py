@@ -107,4 +107,4 @@ def _scaled(values: np.ndarray) -> np.ndarray:
 
 def _triangle(x: np.ndarray) -> np.ndarray:
   """R with R^T R = X^T X and no more rows than X has columns."""
-  return np.linalg.qr(x, mode='r') if len(x) > x.shape[1] else x
+  return np.asarray(np.linalg.qr(x, mode='r')) if len(x) > x.shape[1] else x
