@@ -74,7 +74,7 @@ def train(
   one step to the next and a resumed run repeats exactly.
 
   Args:
-    task: the three pure functions.
+    task: its pure functions.
     state: where to start; its buffers are given up.
     batches: endless, on the devices; saved in every checkpoint.
     plan: counts.
