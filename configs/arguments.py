@@ -12,6 +12,8 @@ from data_builders.errors import UserError
 
 PROTOCOLS = ('rigorous', 'published')
 WEIGHTS = ('imagenet', 'run', 'random')
+CLEANING = ('hair-clahe', 'hair', 'none')
+"""Of images that are stretched to 256x256 when their data set is built; see `cleaned`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +39,17 @@ def set_data(config: ConfigDict, name: str, protocol: str, preprocessing: str = 
   config.data.name = f'{name}/{split}' + (f'-{preprocessing}' if preprocessing else '')
   config.data.data_dir = 'data'
   config.data.input = 'ram'
+
+
+def cleaned(cleaning: str, protocol: str) -> str:
+  """Returns the preprocessing for `set_data`: 'stretch256-hair-clahe'.
+
+  Args:
+    cleaning: of `CLEANING`.
+    protocol: of `PROTOCOLS`; 'published' finds hairs as published.
+  """
+  steps = '' if cleaning == 'none' else f'-{cleaning}'
+  return f'stretch256{steps.replace("hair", "hair17") if protocol == "published" else steps}'
 
 
 def set_weights(config: ConfigDict, weights: str) -> None:

@@ -50,7 +50,7 @@ def get_config() -> ConfigDict:
   #                       init_head says so. False is the default
   #   optimiser, schedule, augment, select.patience_epochs, data.(sampling, resample,
   #   resample_neighbours), train.(loss, label_smoothing, clip_norm, class_weights, effective_beta,
-  #   focal_gamma, logit_adjustment, ldam_margin, ldam_scale):
+  #   focal_gamma, logit_adjustment, ldam_margin):
   #                       dictionaries of the keys that change, such as
   #                       'optimiser': {'learning_rate': 1e-2}
   # Optimiser, schedule, moving average, patience and plateau begin anew with every phase.
@@ -63,6 +63,9 @@ def get_config() -> ConfigDict:
   # On validation; decides which checkpoint is best. To segment: 'dice', 'jaccard', 'loss' ...; to
   # generate: 'latest' (the newest) or, with gan.judge, 'fid', 'kid', 'judge_recall' ...
   select.metric = 'balanced_accuracy'
+  # 'any', or 'last': with config.phases, epochs of the last one only, where that is what the run is
+  # about, such as a head drawn anew at the end; 'any' may keep an epoch from before that.
+  select.phase = 'any'
   select.patience_epochs = 0  # stop after this many epochs without a better one; 0 = never
 
   config.checkpoint = checkpoint = ConfigDict()
@@ -181,8 +184,9 @@ def _train() -> ConfigDict:
   train.pos_weight = 1.0  # of bce: how many negatives a positive weighs
   train.focal_gamma = 2.0  # of focal: 0 is cross-entropy
   train.logit_adjustment = 1.0  # of logit_adjusted: tau; 0 is cross-entropy
-  train.ldam_margin = 0.5  # of ldam: that of the rarest class, as a difference of cosines
-  train.ldam_scale = 30.0  # of ldam: what the head multiplies cosines with, as head='cosine' does
+  # Of ldam, which takes model.arguments.head='cosine' (or one that ends so): margin of the rarest
+  # class, as a difference of cosines.
+  train.ldam_margin = 0.5
   # Weight of an image in cross_entropy, focal and ldam by its class: 'none', 'balanced'
   # (n / (K n_c)) or 'effective' (number of samples, of mean 1 over classes). Counts are always
   # those of the training split, whatever is drawn or resampled.

@@ -3,7 +3,13 @@
 Command: python main.py --config=configs/lesion_gan.py --workdir=runs/lesion_gan
   as published:  --config=configs/lesion_gan.py:model=published
   ISIC 2019:     --config=configs/lesion_gan.py:data=isic2019,size=128
-  with a judge:  --config=configs/lesion_gan.py:judge=fid --config.gan.judge=runs/ham_resnet
+  images as the archive has them: --config.data.name=ham10000/grouped
+  with a judge:  --config=configs/lesion_gan.py:cleaning=none,judge=fid
+    --config.gan.judge=runs/strategies/none_seed0
+
+Images are preprocessed as in configs/isic2019_balance.py, with the same `cleaning`, and so must
+those of the judge be, and of every classifier that trains on what is generated: else the look alone
+would tell generated from real, and it is refused.
 
 The pair 'projection': conditional instance normalisation, projection discriminator, spectral
 normalisation, hinge loss, differentiable augmentation, the generator's moving average. Every class
@@ -31,8 +37,9 @@ def get_config(argument: str = '') -> ConfigDict:
 
   Args:
     argument: KEY=VALUE pairs: protocol=rigorous|published, model=projection|published,
-      data=ham10000|isic2019, size=64|128 (px), epochs, judge=latest|fid|kid|judge_recall (what
-      selects the checkpoint; but for the first, --config.gan.judge must name a run).
+      data=ham10000|isic2019, cleaning=hair-clahe|hair|none, size=64|128 (px), epochs,
+      judge=latest|fid|kid|judge_recall (what selects the checkpoint; but for the first,
+      --config.gan.judge must name a run).
   """
   chosen = arguments.parse(
     'lesion_gan',
@@ -41,6 +48,7 @@ def get_config(argument: str = '') -> ConfigDict:
       'protocol': arguments.PROTOCOLS,
       'model': ('projection', *(name for name in GENERATORS if name != 'projection')),
       'data': ('ham10000', 'isic2019'),
+      'cleaning': arguments.CLEANING,
       'size': (64, 128),
       'epochs': 40,
       'judge': ('latest', *JUDGED),
@@ -49,7 +57,8 @@ def get_config(argument: str = '') -> ConfigDict:
   config = base.get_config()
   config.task = 'generate'
   config.recipe = 'lesion_gan'
-  arguments.set_data(config, chosen['data'], chosen['protocol'])
+  preprocessing = arguments.cleaned(chosen['cleaning'], chosen['protocol'])
+  arguments.set_data(config, chosen['data'], chosen['protocol'], preprocessing)
   config.data.size_px = chosen['size']
   config.normalise.mean = config.normalise.std = (0.5, 0.5, 0.5)  # colours in [-1, 1]
   config.model.name = chosen['model']

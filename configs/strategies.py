@@ -14,7 +14,14 @@
   crt               at the end a new head, every class drawn alike             Kang 2020
   smote             at the end a new head, on features filled by SMOTE         Chawla 2002
   adasyn            the same by ADASYN                                         He 2008
+  smote_pixels      images between images, SMOTE on raw pixels                 recipe 1's text
   cgan              generated images beside the real ones, see lesion_gan.py   recipe 1's text
+
+`pos_weight` is no row: it weighs the one positive class of two (configs/ham_binary.py,
+configs/two_stage_melanoma.py have it); among several classes that is what class_weights does.
+
+Where a strategy has the end of a run to itself, the best epoch is looked for there alone: an epoch
+before it would be one of another strategy.
 
 None adds a step: what happens at the end takes the last fifth of the epochs (of LDAM's text: 40 of
 200), and before it the run is one of `none` (or of LDAM) with fewer epochs. Where the backbone is
@@ -44,6 +51,7 @@ _KEYS: dict[str, dict[str, Any]] = {
   'crt': {},
   'smote': {},
   'adasyn': {},
+  'smote_pixels': {'data.resample': 'smote', 'data.resample_space': 'pixels'},
   'cgan': {},
 }
 
@@ -53,6 +61,9 @@ _NEW_HEAD: dict[str, dict[str, Any]] = {
   'smote': {'resample': 'smote'},
   'adasyn': {'resample': 'adasyn'},
 }
+
+_DEFERRED_BETA = 0.9999
+"""Of the weights at the end of ldam_drw, as LDAM's text has it."""
 
 NAMES = tuple(_KEYS)
 HEAD_RATE = 1e-2
@@ -83,6 +94,7 @@ def apply(config: ConfigDict, strategy: str, late: int, head_rate: float = HEAD_
     return
   phases = tuple(dict(phase) for phase in config.phases)
   phases = phases or ({'name': 'all', 'epochs': config.train.epochs},)
+  config.select.phase = 'last'
   config.phases = (*phases, _last_phase(config, phases[-1], late, strategy, head_rate))
 
 
@@ -113,7 +125,7 @@ def _last_phase(
       'epochs': late,
       **carried,
       'optimiser': {'learning_rate': rate / 10},
-      'train': {'class_weights': 'effective'},
+      'train': {'class_weights': 'effective', 'effective_beta': _DEFERRED_BETA},
     }
   return {
     'name': 'new_head',

@@ -106,6 +106,11 @@ def binary_mask_png(data: bytes, shape: tuple[int, int], where: str) -> bytes:
   return cv2.imencode('.png', mask)[1].tobytes()
 
 
+def encode_png(image: np.ndarray) -> bytes:
+  """Returns an image uint8 [H, W, 3] RGB as a PNG."""
+  return cv2.imencode('.png', np.ascontiguousarray(image[..., ::-1]))[1].tobytes()
+
+
 def is_png(data: bytes) -> bool:
   """Whether bytes begin as a PNG does."""
   return data.startswith(b'\x89PNG\r\n\x1a\n')

@@ -18,8 +18,9 @@ from ml_collections import ConfigDict
 from lesionjax import assembly, inference, run_data, scoring
 from lesionjax.config import image_size
 from lesionjax.data import memory, synthetic
+from lesionjax.data.between import between_pixels
 from lesionjax.data.records import Split
-from lesionjax.data.resample import between_pixels, resample_features
+from lesionjax.data.resample import resample_features
 from lesionjax.evaluation import projection
 from lesionjax.phases import phases_of
 from lesionjax.report.images import shrink
@@ -38,15 +39,19 @@ def collect(config: ConfigDict, run_dir: epath.Path, mesh: Mesh) -> dict[str, Ar
 
   Args:
     config: of a classifier's run.
-    run_dir: its directory, for the weights of its last epoch: those of the phase that resampled.
+    run_dir: its directory, for the weights that are evaluated or, where their epoch is one of an
+      earlier phase (see `select.phase`), of the last epoch: those of the phase that resampled.
     mesh: where they go.
 
   Returns:
     Arrays by file name; {} where nothing is added, or where the generated images that it trained on
     are not there any more.
   """
-  last = phases_of(config)[-1].config
-  resamples = last.data.resample != 'none' and _has_begun_last(config, run_dir)
+  *before, phase = phases_of(config)
+  last, begun, best = phase.config, -1, -1
+  if last.data.resample != 'none':
+    begun, best = _phases_of_checkpoints(run_dir)
+  resamples = begun == len(before)
   if not resamples and not config.data.synthetic:
     return {}
   if config.data.synthetic and not synthetic.is_there(config.data.synthetic):
@@ -55,7 +60,8 @@ def collect(config: ConfigDict, run_dir: epath.Path, mesh: Mesh) -> dict[str, Ar
   found = {SYNTHETIC: _examples(config, train)} if config.data.synthetic else {}
   if resamples:
     in_pixels = last.data.resample_space == 'pixels'
-    arrays = _between(last, train) if in_pixels else _map(last, train, run_dir, mesh)
+    newest = best < begun
+    arrays = _between(last, train) if in_pixels else _map(last, train, run_dir, mesh, newest)
     names = ('resample', 'resample_space', 'resample_neighbours')
     how = dict(zip(('method', 'space', 'neighbours'), (last.data[n] for n in names), strict=True))
     found[RESAMPLED] = {**how, 'class_names': np.array(train.class_names), **arrays}
@@ -68,16 +74,17 @@ def write(run_dir: epath.Path, found: dict[str, Arrays]) -> None:
     scoring.write_npz(run_dir / name, **arrays)
 
 
-def _has_begun_last(config: ConfigDict, run_dir: epath.Path) -> bool:
-  """Whether the newest checkpoint is one of the last phase."""
+def _phases_of_checkpoints(run_dir: epath.Path) -> tuple[int, int]:
+  """Numbers of the phases that the newest and the best checkpoint belong to; -1 without one."""
   with Checkpoints(run_dir) as checkpoints:
-    step = checkpoints.last_step
-    return step is not None and checkpoints.progress(step).phase == len(phases_of(config)) - 1
+    steps = checkpoints.last_step, checkpoints.best_step
+    newest, best = (-1 if step is None else checkpoints.progress(step).phase for step in steps)
+  return newest, best
 
 
-def _map(config: ConfigDict, train: Split, run_dir: epath.Path, mesh: Mesh) -> Arrays:
+def _map(config: ConfigDict, train: Split, run_dir: epath.Path, mesh: Mesh, newest: bool) -> Arrays:
   """Coordinates of real and added feature vectors on one map."""
-  features = _features(config, train, run_dir, mesh)
+  features = _features(config, train, run_dir, mesh, newest)
   data, names, count = config.data, train.class_names, len(train)
   rows, labels = resample_features(
     features, train.labels, names, data.resample, data.resample_neighbours, config.seed
@@ -93,10 +100,12 @@ def _map(config: ConfigDict, train: Split, run_dir: epath.Path, mesh: Mesh) -> A
   }
 
 
-def _features(config: ConfigDict, train: Split, run_dir: epath.Path, mesh: Mesh) -> np.ndarray:
+def _features(
+  config: ConfigDict, train: Split, run_dir: epath.Path, mesh: Mesh, newest: bool
+) -> np.ndarray:
   """Pre-logits of the training images, as the last phase read them: its backbone was frozen."""
   model = assembly.make_model(config, len(train.class_names))
-  weights = inference.restore_best(run_dir, model, image_size(config), mesh.replicated, newest=True)
+  weights = inference.restore_best(run_dir, model, image_size(config), mesh.replicated, newest)
   predict = inference.compile_predict(assembly.make_eval_step(config, model), mesh)
   batches = run_data.eval_batches(config, train, mesh)
   return inference.predict_batches(predict, weights, batches)['pre_logits']

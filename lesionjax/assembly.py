@@ -92,13 +92,14 @@ def make_plan(
     first_step: optimiser steps before the phase.
     phase: its name.
   """
-  if len(split) < config.train.batch_size:
-    raise UserError(
-      f'config.train.batch_size={config.train.batch_size} is larger than the {len(split)} images '
-      f'of {split.name} ({split.split}); use at most that.'
-    )
   # Generated images add no steps: all ways to treat unequal classes train equally long.
   real = int((~synthetic.is_generated(split)).sum())
+  if real < config.train.batch_size:
+    raise UserError(
+      f'config.train.batch_size={config.train.batch_size} is larger than the {real} images '
+      f'of {split.name} ({split.split}){"" if real == len(split) else " that are not generated"}; '
+      'use at most that.'
+    )
   steps_per_epoch = real // config.train.batch_size
   plateau = config.schedule.name == 'plateau'
   return Plan(

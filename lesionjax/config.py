@@ -16,6 +16,7 @@ from lesionjax import gan_config
 from lesionjax.config_values import CHOICES, LATER, RANGES
 from lesionjax.data.datasets import names_of
 from lesionjax.data.lesion import Lesion
+from lesionjax.models.heads import COSINE_SCALE, HEADS
 from lesionjax.training import losses
 from lesionjax.training.segmentation_losses import LOSSES as MASK_LOSSES
 
@@ -77,29 +78,14 @@ def validate(config: ConfigDict) -> None:
       f"config.data.classes={config.data.classes!r} is not one of '' (the own classes),"
       f' {", ".join(labels.SCHEMES)}.'
     )
-  if config.train.batch_size % config.train.accumulate:
-    raise UserError(
-      f'config.train.batch_size={config.train.batch_size} must be a multiple of '
-      f'config.train.accumulate={config.train.accumulate}.'
-    )
-  if config.train.loss != 'cross_entropy' and config.train.label_smoothing:
-    raise UserError(
-      f'config.train.label_smoothing={config.train.label_smoothing} has no effect with'
-      f' config.train.loss={config.train.loss!r}: set it to 0.'
-    )
-  if config.train.loss != 'bce' and config.train.pos_weight != 1:
-    raise UserError(
-      f'config.train.pos_weight={config.train.pos_weight} has no effect with config.train.loss='
-      f"{config.train.loss!r}: set it to 1, or the loss to 'bce'."
-    )
-  if config.train.class_weights != 'none' and config.train.loss not in losses.WEIGHTED:
-    raise UserError(
-      f'config.train.class_weights={config.train.class_weights!r} does not go with'
-      f" config.train.loss={config.train.loss!r}: set it to 'none', or the loss to one of"
-      f' {", ".join(map(repr, losses.WEIGHTED))}.'
-    )
+  _validate_loss(config)
   _validate_resample(config)
   _validate_synthetic(config)
+  _validate_start(config)
+
+
+def _validate_start(config: ConfigDict) -> None:
+  """What the schedule and the weights begin with must fit together."""
   if config.schedule.name == 'one_cycle' and config.schedule.warmup_epochs:
     raise UserError(
       f'config.schedule.warmup_epochs={config.schedule.warmup_epochs} has no effect with '
@@ -112,6 +98,39 @@ def validate(config: ConfigDict) -> None:
     )
   if config.init_head not in ('', 'keep', 'reinit'):
     raise UserError(f"config.init_head={config.init_head!r} is not one of 'keep', 'reinit'.")
+
+
+def _validate_loss(config: ConfigDict) -> None:
+  """Settings that the loss does not look at must say nothing; parts of a batch are equal."""
+  train = config.train
+  if train.batch_size % train.accumulate:
+    raise UserError(
+      f'config.train.batch_size={train.batch_size} must be a multiple of '
+      f'config.train.accumulate={train.accumulate}.'
+    )
+  if train.loss != 'cross_entropy' and train.label_smoothing:
+    raise UserError(
+      f'config.train.label_smoothing={train.label_smoothing} has no effect with'
+      f' config.train.loss={train.loss!r}: set it to 0.'
+    )
+  if train.loss != 'bce' and train.pos_weight != 1:
+    raise UserError(
+      f'config.train.pos_weight={train.pos_weight} has no effect with config.train.loss='
+      f"{train.loss!r}: set it to 1, or the loss to 'bce'."
+    )
+  if train.class_weights != 'none' and train.loss not in losses.WEIGHTED:
+    raise UserError(
+      f'config.train.class_weights={train.class_weights!r} does not go with'
+      f" config.train.loss={train.loss!r}: set it to 'none', or the loss to one of"
+      f' {", ".join(map(repr, losses.WEIGHTED))}.'
+    )
+  head = config.model.arguments.get('head', 'linear')
+  if train.loss == 'ldam' and not str(head).endswith('cosine'):
+    raise UserError(
+      f"config.train.loss='ldam' takes margins off cosines, and the logits of"
+      f' config.model.arguments.head={head!r} are none: set the head to one of'
+      f' {", ".join(repr(name) for name in HEADS if name.endswith("cosine"))}.'
+    )
 
 
 def _validate_synthetic(config: ConfigDict) -> None:
@@ -237,7 +256,7 @@ def from_dict(values: Mapping[str, Any]) -> ConfigDict:
 
 
 def _complete(config: ConfigDict) -> None:
-  """Adds the keys that came later, with the value that changes nothing."""
+  """Adds the keys that came later, with the value that changes nothing; tells a gone one anew."""
   for key, value in LATER.items():
     *sections, name = key.split('.')
     place = config
@@ -245,6 +264,9 @@ def _complete(config: ConfigDict) -> None:
       place = place.get(section, {})
     if name not in place:
       place[name] = value
+  if 'ldam_scale' in config.train:  # the head's own scale now: what counts is margin times scale
+    config.train.ldam_margin *= config.train.ldam_scale / COSINE_SCALE
+    del config.train['ldam_scale']
 
 
 def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:

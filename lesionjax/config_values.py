@@ -29,7 +29,6 @@ LATER: dict[str, Any] = {
   'train.focal_gamma': 2.0,
   'train.logit_adjustment': 1.0,
   'train.ldam_margin': 0.5,
-  'train.ldam_scale': 30.0,
   'train.class_weights': 'none',
   'train.effective_beta': 0.999,
   'data.synthetic': '',
@@ -40,6 +39,7 @@ LATER: dict[str, Any] = {
   'model.pretrained': '',
   'model.reinit': ('head',),
   'phases': (),
+  'select.phase': 'any',
   'gan': gan_config.DEFAULTS,
 }
 
@@ -51,6 +51,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
   'data.resample_space': resample.SPACES,
   'data.input': ('stream', 'ram', 'device'),
   'data.lesion': MODES,
+  'select.phase': ('any', 'last'),
   'train.class_weights': imbalance.WEIGHTS,
   'model.dtype': ('float32', 'bfloat16'),
   'optimiser.name': ('adamw', 'adam', 'sgd'),
@@ -76,7 +77,6 @@ RANGES: dict[str, tuple[float, float | None]] = {
   'train.focal_gamma': (0.0, 20.0),
   'train.logit_adjustment': (0.0, 10.0),
   'train.ldam_margin': (0.0, 2.0),
-  'train.ldam_scale': (1e-3, 1e3),
   'train.effective_beta': (0.0, 0.9999999),
   'train.clip_norm': (0.0, None),
   'train.ema_decay': (0.0, 0.999999),

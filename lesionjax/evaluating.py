@@ -15,6 +15,7 @@ from data_builders.errors import UserError
 from lesionjax import (
   additions,
   assembly,
+  environment,
   files,
   generation_scoring,
   inference,
@@ -70,39 +71,19 @@ def evaluate(
   config = two_stage.resolve(run_directory.read_config(run_dir), run_dir)
   if data_dir:
     config.data.data_dir = data_dir
-  if config.task == 'generate' and eval_data:
-    raise UserError(
-      f'--eval_data={eval_data} goes with classifiers and segmenters; {run_dir} is a generator,'
-      ' which is measured against its own data.'
-    )
   class_names = run_directory.class_names(run_dir)
-  out_dir, names = run_dir, [config.data.validation_split, config.data.test_split]
+  names = [config.data.validation_split, config.data.test_split]
   if eval_data:
     names = [eval_split or config.data.test_split]
-    _check_preprocessing(config, eval_data)
-  if eval_data or lesion or lesion_masks:
-    view = ['lesion', lesion, _short(lesion_masks)] if lesion or lesion_masks else []
-    parts = [eval_data.replace('/', '_') or 'own', eval_split, *view]
-    out_dir = run_dir / 'external' / '_'.join(filter(None, parts))
+    _check_other(config, run_dir, eval_data)
+  out_dir = _place(run_dir, eval_data, eval_split, lesion, lesion_masks)
   _look_otherwise(config, run_dir, eval_data, lesion, lesion_masks)
-  data = run_data.describe_data(config, eval_data)
-  if not eval_data:
-    # Masks that were told are others than the run's on purpose.
-    told = bool(lesion or lesion_masks)
-    data |= _remembered(run_dir, 'masks') if told else run_data.describe_masks(config)
-    data |= _remembered(run_dir, 'synthetic')  # only training needs the images
-    run_directory.refuse_other_data(run_dir, data)
+  told = bool(lesion or lesion_masks)
+  data = _describe(config, run_dir, eval_data, told)
   splits = {name: _scored(run_data.open_data(config, name, eval_data)) for name in names}
+  published = config.protocol == 'published' and not eval_data
   for split in splits.values():
-    synthetic.refuse(split, 'Evaluation')
-    if config.task == 'classify':
-      scoring.labels_of(split, class_names)
-    published = config.protocol == 'published' and not eval_data
-    run_directory.refuse_seen(run_dir, split, 'Evaluation', images_only=published)
-    if split.lesion.looks and config.data.lesion_masks != 'true':
-      masks = config.data.lesion_masks
-      purpose = f'Evaluation with the lesion masks {masks}'
-      run_directory.refuse_seen(masks, split, purpose, images_only=published)
+    _check_new(config, run_dir, split, class_names, published)
   outputs = _predict_splits(config, run_dir, splits, class_names)
   added = _added(config, run_dir) if out_dir == run_dir else {}
   if jax.process_index() != 0:
@@ -117,10 +98,21 @@ def evaluate(
   wall_s = {'evaluate': round(time.perf_counter() - start, 1)}
   if train_wall_s is not None:
     wall_s['train'] = round(train_wall_s, 1)
-  run_directory.write_environment(out_dir, wall_s)
+  environment.write(out_dir, wall_s)
   report = str(write_report(out_dir))
   processes.wait_for_all('report')
   return report
+
+
+def _place(
+  run_dir: epath.Path, eval_data: str, eval_split: str, lesion: str, lesion_masks: str
+) -> epath.Path:
+  """Where results go: beside the run's own where they are of something else."""
+  view = ['lesion', lesion, _short(lesion_masks)] if lesion or lesion_masks else []
+  if not eval_data and not view:
+    return run_dir
+  parts = [eval_data.replace('/', '_') or 'own', eval_split, *view]
+  return run_dir / 'external' / '_'.join(filter(None, parts))
 
 
 def _short(masks: str) -> str:
@@ -129,6 +121,43 @@ def _short(masks: str) -> str:
     return masks
   place = str(run_directory.locate(masks))
   return f'{epath.Path(place).name}-{hashlib.sha256(place.encode()).hexdigest()[:6]}'
+
+
+def _describe(
+  config: ConfigDict, run_dir: epath.Path, eval_data: str, other_masks: bool
+) -> dict[str, Any]:
+  """What is known of the data; refuses own data that are not those that the run was made from.
+
+  Args:
+    config: of the run, with the view that was told.
+    run_dir: its directory.
+    eval_data: another data set, or ''.
+    other_masks: whether masks or a view were told, which differ from the run's on purpose.
+  """
+  data = run_data.describe_data(config, eval_data)
+  if not eval_data:
+    data |= _remembered(run_dir, 'masks') if other_masks else run_data.describe_masks(config)
+    data |= _remembered(run_dir, 'synthetic')  # only training needs the images
+    run_directory.refuse_other_data(run_dir, data)
+  return data
+
+
+def _check_new(
+  config: ConfigDict,
+  run_dir: epath.Path,
+  split: Split,
+  class_names: tuple[str, ...],
+  images_only: bool,
+) -> None:
+  """Refuses a split that the run or the masks it looks at have seen, or that is no photographs."""
+  synthetic.refuse(split, 'Evaluation')
+  if config.task == 'classify':
+    scoring.labels_of(split, class_names)
+  run_directory.refuse_seen(run_dir, split, 'Evaluation', images_only=images_only)
+  masks = config.data.lesion_masks
+  if split.lesion.looks and masks != 'true':
+    purpose = f'Evaluation with the lesion masks {masks}'
+    run_directory.refuse_seen(masks, split, purpose, images_only=images_only)
 
 
 def _remembered(run_dir: epath.Path, key: str) -> dict[str, Any]:
@@ -185,8 +214,7 @@ def _measure(
   for name, split in splits.items():
     metrics |= scoring.score_split(config, out_dir, split, name, outputs[name], class_names)
   if config.evaluate.colour_baseline:
-    fitted = run_data.open_training_data(config)
-    fitted = fitted.take(~synthetic.is_generated(fitted))
+    fitted = run_data.open_real_training_data(config)  # the generated ones may be gone
     for name, value in scoring.colour_metrics(config, fitted, splits, class_names).items():
       metrics[name]['colour_baseline_auc'] = value
   return metrics
@@ -204,8 +232,13 @@ def _scored(split: Split) -> Split:
   return split.take(known)
 
 
-def _check_preprocessing(config: ConfigDict, eval_data: str) -> None:
+def _check_other(config: ConfigDict, run_dir: epath.Path, eval_data: str) -> None:
   """Refuses data that were preprocessed in another way than those of the training."""
+  if config.task == 'generate' and eval_data:
+    raise UserError(
+      f'--eval_data={eval_data} goes with classifiers and segmenters; {run_dir} is a generator,'
+      ' which is measured against its own data.'
+    )
   ours, theirs = preprocessing_of(config.data.name), preprocessing_of(eval_data)
   if ours != theirs:
     raise UserError(

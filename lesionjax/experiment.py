@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from data_builders.errors import UserError
 from lesionjax import (
   cross_fitting,
+  environment,
   files,
   judging,
   mask_writing,
@@ -31,7 +32,7 @@ from lesionjax.segmenting import MOVING
 from lesionjax.training.checkpoints import Checkpoints
 from lesionjax.training.loop import init_state
 from lesionjax.training.loop import train as run_loop
-from lesionjax.training.progress import Progress, next_phase
+from lesionjax.training.progress import Progress
 from lesionjax.training.writer import Writer
 
 
@@ -51,7 +52,7 @@ def train(config: ConfigDict, workdir: str, profile: bool = False) -> str:
     Interrupted: when asked to stop; the state is saved.
   """
   run_dir = run_directory.locate(workdir)
-  run_directory.code_commit()  # of the code as it starts, whatever changes while it trains
+  environment.code_commit()  # of the code as it starts, whatever changes while it trains
   run_directory.check(run_dir, config)
   two_stage.check(config)
   _check_geometry(config)
@@ -175,7 +176,7 @@ def _train(pieces: Pieces, run_dir: epath.Path) -> Progress:
           )
         if phase.is_last:
           return progress
-        progress = next_phase(progress, int(state.step))
+        progress = pieces.after(progress, int(state.step))
         phase = pieces.phase(progress)
         state = start_phase(pieces, phase, state, checkpoints)
 

@@ -8,9 +8,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
-from lesionjax.training import diffaugment
-
-LOSSES = ('hinge', 'bce')  # of training.adversarial
+from lesionjax.training import adversarial_losses, diffaugment
 
 # As configs/base.py has them: what runs of earlier versions are taken to have said.
 DEFAULTS: dict[str, Any] = {
@@ -25,7 +23,7 @@ DEFAULTS: dict[str, Any] = {
   'judge': '',
   'judge_images': 1000,
 }
-CHOICES = {'gan.loss': LOSSES}
+CHOICES = {'gan.loss': tuple(adversarial_losses.LOSSES)}
 RANGES = {
   'gan.latent': (1, 4096),
   'gan.discriminator_steps': (1, 16),

@@ -13,13 +13,15 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
-from lesionjax import assembly, files, inference, run_data
+from data_builders.images import encode_png
+from lesionjax import assembly, files, inference, run_data, run_directory
 from lesionjax.config import image_size
 from lesionjax.data import memory
 from lesionjax.judging import Judge
 from lesionjax.pieces import PhasePieces, Pieces
 from lesionjax.sampling import Sampler
-from lesionjax.training.adversarial import LOSSES, collapse, summarise_tally
+from lesionjax.training.adversarial import collapse, summarise_tally
+from lesionjax.training.adversarial_losses import LOSSES
 from lesionjax.training.mesh import to_host
 from lesionjax.training.state import State
 
@@ -58,7 +60,7 @@ def validator(
   def validate(state: State) -> dict[str, float]:
     """Metrics of the average generator; refuses a discriminator that has collapsed."""
     step = int(to_host(state.step))
-    _check(summarise_tally(to_host(state.tally)), step)
+    _check(summarise_tally(to_host(state.tally)), step, run_dir)
     batches = run_data.eval_batches(config, pieces.validation, pieces.mesh, pixels)
     outputs = inference.predict_batches(predict, state.weights, batches)
     metrics = {'latest': float(step), **logit_metrics(config, outputs)}
@@ -95,13 +97,15 @@ def some_rows(count: int, most: int) -> np.ndarray:
   return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
 
 
-def _check(means: dict[str, float], step: int) -> None:
+def _check(means: dict[str, float], step: int, run_dir: epath.Path) -> None:
   found = collapse(means)
   if found:
+    begun = run_directory.has_begun(run_dir)
+    kept = 'the checkpoint before is kept' if begun else 'there is no checkpoint yet'
     raise UserError(
-      f'Training stopped: after step {step} the discriminator has collapsed, for it {found}; the'
-      ' checkpoint before is kept; lower config.gan.discriminator_learning_rate or set'
-      ' config.gan.r1, in another --workdir.'
+      f'Training stopped: after step {step} the discriminator has collapsed, for it {found}'
+      f' ({kept}); lower config.gan.discriminator_learning_rate or set config.gan.r1, in another'
+      ' --workdir.'
     )
 
 
@@ -126,10 +130,8 @@ def write_grid(
     images: uint8 [K, columns, S, S, 3] RGB.
     class_names: K names.
   """
-  picture = draw_grid(images, class_names)
-  encoded = cv2.imencode('.png', np.ascontiguousarray(picture[..., ::-1]))[1]
   path = run_dir / SAMPLES / f'step_{step}.png'
-  files.write_bytes(path, encoded.tobytes())
+  files.write_bytes(path, encode_png(draw_grid(images, class_names)))
   return path
 
 

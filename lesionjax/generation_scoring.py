@@ -6,18 +6,26 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import cv2
 import jax
 import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
+from data_builders.images import encode_png
 from lesionjax import assembly, files, generating, inference, judging, run_data, sampling
 from lesionjax.config import image_size
 from lesionjax.data import memory
 from lesionjax.data.records import Split
-from lesionjax.evaluation.generation import fid, kid, memorised, precision_recall
-from lesionjax.evaluation.intervals import wilson
+from lesionjax.evaluation.generation import (
+  fid,
+  fid_interval,
+  kid,
+  kid_interval,
+  mean_recall,
+  memorised,
+  precision_recall,
+)
+from lesionjax.evaluation.intervals import DEGENERATE, percentiles, wilson
 from lesionjax.judging import Judge, Seen
 
 BEST_GRID = 'best.png'
@@ -63,7 +71,8 @@ def score(
   weights = inference.restore_best(run_dir, model, image_size(config), local)
   sampler = sampling.Sampler(model, config.evaluate.batch_size)
   grid = generating.grid_samples(sampler, weights, config, len(class_names))
-  _write(run_dir / generating.SAMPLES / BEST_GRID, generating.draw_grid(grid, class_names))
+  picture = generating.draw_grid(grid, class_names)
+  files.write_bytes(run_dir / generating.SAMPLES / BEST_GRID, encode_png(picture))
   found = {name: _of_logits(config, outputs[name]) for name in splits}
   if not config.gan.judge:
     return found
@@ -76,7 +85,8 @@ def score(
     real = judge.look(memory.decode_all(split, image_size(config)), split.labels)
     images = sampler(weights, split.labels, config.seed, _FIRST.get(name, 3_000_000))
     generated = judge.look(images, split.labels)
-    found[name] |= compare(real, generated, class_names)
+    resamples = config.evaluate.resamples
+    found[name] |= compare(real, generated, class_names, split.group_ids, resamples)
     found[name] |= _copies(known, real, generated, images, run_dir)
   return found
 
@@ -87,53 +97,75 @@ def _of_logits(config: ConfigDict, outputs: Mapping[str, np.ndarray]) -> dict[st
   return {name: {'value': value, 'n': count} for name, value in means.items()}
 
 
-def compare(real: Seen, generated: Seen, class_names: tuple[str, ...]) -> dict[str, Entry]:
+def compare(
+  real: Seen,
+  generated: Seen,
+  class_names: tuple[str, ...],
+  groups: np.ndarray | None = None,
+  resamples: int = 1000,
+) -> dict[str, Entry]:
   """Measures generated images against as many real ones of the same labels.
 
   Args:
     real: of a held-out split.
     generated: labels as of the real ones.
     class_names: K names.
+    groups: [N] lesions or patients of the real images; None: every image for itself.
+    resamples: of the bootstrap.
 
   Returns:
-    fid; kid, kid/CLASS (with 95 % intervals over subsets where there are several); precision and
-    coverage of the manifold; judge_recall and real_recall, their means over classes and
-    judge_ratio, of the first to the second.
+    fid; kid, kid/CLASS; precision and coverage of the manifold, with intervals that take the other
+    side's manifold as it is; judge_recall and real_recall, by class and their means, and
+    judge_ratio, of the first to the second. Intervals are of 95 %, over images, of real ones over
+    their groups; without low and high where too few images were drawn, or none differs.
   """
-  count = len(real.labels)
+  count, sizes = len(real.labels), _count_groups(groups, len(real.labels))
   neighbours = min(3, count - 1)
   precision, coverage = precision_recall(real.features, generated.features, neighbours)
+  pair = real.features, generated.features
   found = {
-    'fid': {'value': fid(real.features, generated.features), 'n': count},
-    'kid': _kid(real.features, generated.features),
-    'manifold_precision': {'value': precision, 'n': count},
-    'manifold_recall': {'value': coverage, 'n': count},
+    'fid': _entry(fid(*pair), count, fid_interval(*pair, groups)),
+    'kid': _entry(kid(*pair), count, kid_interval(*pair, groups)),
+    'manifold_precision': _entry(precision, count, wilson(precision, count)),
+    'manifold_recall': _entry(coverage, count, wilson(coverage, sizes)),
   }
-  means: dict[str, list[float]] = {'judge_recall': [], 'real_recall': []}
   for label, name in enumerate(class_names):
     at = real.labels == label
-    size = int(at.sum())
-    if size > 1:
-      found[f'kid/{name}'] = _kid(real.features[at], generated.features[at])
-    for key, seen in (('judge_recall', generated), ('real_recall', real)):
-      if size:
-        share = float((seen.predicted[at] == label).mean())
-        low, high = wilson(share, size)
-        found[f'{key}/{name}'] = {'value': share, 'low': low, 'high': high, 'n': size}
-        means[key].append(share)
-  for key, shares in means.items():
-    found[key] = {'value': float(np.mean(shares)), 'n': count}
-  of_real = found['real_recall']['value']
-  ratio = found['judge_recall']['value'] / of_real if of_real else float('nan')
-  return {**found, 'judge_ratio': {'value': ratio, 'n': count}}
+    if not at.any():
+      continue
+    own = None if groups is None else groups[at]
+    if at.sum() > 1:
+      pair = real.features[at], generated.features[at]
+      found[f'kid/{name}'] = _entry(kid(*pair), int(at.sum()), kid_interval(*pair, own))
+    for key, seen, lesions in (('judge_recall', generated, None), ('real_recall', real, own)):
+      share, size = float((seen.predicted[at] == label).mean()), int(at.sum())
+      interval = wilson(share, _count_groups(lesions, size))
+      found[f'{key}/{name}'] = _entry(share, size, interval)
+  return {**found, **_recognised(real, generated, groups, resamples)}
 
 
-def _kid(real: np.ndarray, generated: np.ndarray) -> Entry:
-  value, error = kid(real, generated)
-  entry: Entry = {'value': value, 'n': len(real)}
-  if np.isfinite(error):
-    entry |= {'low': value - 1.96 * error, 'high': value + 1.96 * error}
+def _recognised(
+  real: Seen, generated: Seen, groups: np.ndarray | None, resamples: int
+) -> dict[str, Entry]:
+  """Mean recalls of the judge on either side, and their ratio."""
+  count = len(real.labels)
+  made = mean_recall(generated.labels, generated.predicted, None, resamples, seed=0)
+  true = mean_recall(real.labels, real.predicted, groups, resamples, seed=1)
+  with np.errstate(invalid='ignore', divide='ignore'):
+    ratio = np.divide(made[0], true[0]), made[1] / true[1]
+  named = (('judge_recall', made), ('real_recall', true), ('judge_ratio', ratio))
+  return {key: _entry(float(value), count, percentiles(drawn)) for key, (value, drawn) in named}
+
+
+def _entry(value: float, count: int, interval: tuple[float, float] | None) -> Entry:
+  entry: Entry = {'value': value, 'n': count}
+  if interval is not None and interval[1] - interval[0] >= DEGENERATE:
+    entry |= {'low': interval[0], 'high': interval[1]}
   return entry
+
+
+def _count_groups(groups: np.ndarray | None, count: int) -> int:
+  return count if groups is None else len(np.unique(groups))
 
 
 def _copies(
@@ -145,14 +177,9 @@ def _copies(
   rows = np.argsort(copies.distance, kind='stable')[:_SHOWN]
   pairs = np.stack([images[rows], known.pixels[copies.nearest[rows]]])
   picture = generating.draw_grid(pairs, ('generated', 'nearest training'))
-  _write(run_dir / generating.SAMPLES / COPIES_GRID, picture)
+  files.write_bytes(run_dir / generating.SAMPLES / COPIES_GRID, encode_png(picture))
   found = {}
   for name, one in (('memorised', copies), ('real_memorised', beside)):
     low, high = wilson(one.share, len(one.flags))
     found[name] = {'value': one.share, 'low': low, 'high': high, 'n': len(one.flags)}
   return found
-
-
-def _write(path: epath.Path, picture: np.ndarray) -> None:
-  encoded = cv2.imencode('.png', np.ascontiguousarray(picture[..., ::-1]))[1]
-  files.write_bytes(path, encoded.tobytes())

@@ -8,16 +8,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import cv2
 import jax
 import numpy as np
 from etils import epath
 
 from data_builders import generated
 from data_builders.errors import UserError
-from lesionjax import files, run_directory
+from data_builders.images import encode_png
+from lesionjax import environment, files, run_data, run_directory
 from lesionjax.data import synthetic
-from lesionjax.sampling import Generator
+from lesionjax.data.datasets import names_of
+from lesionjax.sampling import Generator, check_seed
 
 FILL = 'fill'
 _SHARD = 1000  # images of a shard, which is drawn and encoded in memory
@@ -34,7 +35,7 @@ def write(run_dir: str, out: str, per_class: str, seed: int = 0) -> str:
     out: data directory of the set, new or empty, or one with this very set.
     per_class: how many images: 'fill' brings every class to the number of the largest among the
       generator's training images, '200' is for every class, 'df=200,vasc=100' for these.
-    seed: of the latent vectors.
+    seed: of the latent vectors, 0 to 2**32 - 1.
 
   Returns:
     The directory of the data set.
@@ -42,16 +43,23 @@ def write(run_dir: str, out: str, per_class: str, seed: int = 0) -> str:
   Raises:
     UserError: on a mistake in run, folder or counts.
   """
+  check_seed(seed, '--latent_seed')
   generator = Generator(run_dir)
+  config = generator.config
   counts = parse_counts(per_class, generator.class_names, _support(generator))
   digest = hash_weights(generator.weights)
   about = {
     'generator': digest,
     'run': run_directory.locate(run_dir).name,
-    'commit': run_directory.code_commit(),
+    'commit': environment.code_commit(),
     'seed': seed,
     'counts': counts,
     'trained_on': _trained_on(generator),
+    # What real images must have gone through to look like these.
+    'data': ','.join(names_of(config.data.name)),
+    'preprocess': config.data.preprocess,
+    'preprocessing': generator.preprocessing.name,
+    'size_px': config.data.size_px,
   }
   folder = run_directory.locate(out)
   place = folder / generated.NAME
@@ -84,7 +92,7 @@ def parse_counts(
     support: training images by class.
 
   Raises:
-    UserError: an unknown class, or what is no number.
+    UserError: an unknown class, one that the generator has never seen, or what is no number.
   """
   if text == FILL:
     largest = max(support.values())
@@ -109,6 +117,13 @@ def parse_counts(
   counts = {name: count for name, count in counts.items() if count}
   if not counts:
     raise UserError(f'--per_class={text} asks for no image: give a number above 0.')
+  unseen = [name for name in counts if not support.get(name)]
+  if unseen:
+    raise UserError(
+      f'--per_class={text} asks for {counts[unseen[0]]:,} images of {unseen[0]!r}, of which the'
+      ' generator has seen none in training: name the classes that it knows, as'
+      ' --per_class=CLASS=NUMBER,...'
+    )
   return counts
 
 
@@ -125,8 +140,15 @@ def hash_weights(weights: Any) -> str:
 
 
 def _support(generator: Generator) -> dict[str, int]:
-  split = _data(generator)['splits'][generator.config.data.train_split]
-  return split['support']
+  """Training images by class, of what the generator was trained on."""
+  config = generator.config
+  named = _data(generator)['splits'].get(config.data.train_split)
+  if named and not config.data.leave_out_folds:
+    return named['support']
+  # A slice, several splits or a part of the folds: nothing has counted these.
+  train = run_data.open_training_data(config)
+  counts = np.bincount(train.labels, minlength=len(train.class_names)).tolist()
+  return dict(zip(train.class_names, counts, strict=True))
 
 
 def _trained_on(generator: Generator) -> str:
@@ -168,6 +190,5 @@ def _draw(
   name = generator.class_names[label]
   images = generator.generate([label] * (stop - start), seed, start)
   for index, image in enumerate(images, start):
-    png = cv2.imencode('.png', np.ascontiguousarray(image[..., ::-1]))[1].tobytes()
-    record = generated.record(png, label, name, seed, index, digest)
+    record = generated.record(encode_png(image), label, name, seed, index, digest)
     yield record['image_id'], record

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from data_builders.cleaning import geometry
 from data_builders.errors import UserError
+from data_builders.generated import ID_PREFIX
 from lesionjax import run_directory
 from lesionjax.data.datasets import preprocessing_of
 from lesionjax.data.records import Split
@@ -55,10 +56,13 @@ def check(config: ConfigDict, class_names: Sequence[str], held_out: Sequence[Spl
   theirs = run_directory.read_config(run)
   if theirs.task != 'classify' or theirs.data.lesion != 'none':
     raise UserError(f'{key} must be the run of a classifier that sees whole images.')
-  if theirs.data.synthetic:
+  # Of its ancestors, too: weights that were fitted to generated images are handed on.
+  made = [name for name in run_directory.seen_images(run) if name.startswith(ID_PREFIX)]
+  if theirs.data.synthetic or made:
     raise UserError(
-      f'{key} has trained on generated images ({theirs.data.synthetic}), and would take to such'
-      ' images: name a classifier that has seen real ones only.'
+      f'{key} or a run that it started from has trained on generated images'
+      f' ({theirs.data.synthetic or made[0]}), and would take to such images: name a classifier'
+      ' that has seen real ones only.'
     )
   found = run_directory.class_names(run)
   if tuple(found) != tuple(class_names):
@@ -97,6 +101,6 @@ class Judge:
     recall = generated.recall()[np.unique(real.labels)]
     return {
       'fid': fid(real.features, generated.features),
-      'kid': kid(real.features, generated.features).value,
+      'kid': kid(real.features, generated.features),
       'judge_recall': float(recall.mean()),
     }

@@ -19,7 +19,7 @@ from etils import epath
 from data_builders import identity
 from data_builders.cleaning.otsu import otsu_mask
 from data_builders.errors import UserError
-from lesionjax import files, run_directory
+from lesionjax import environment, files, run_directory
 from lesionjax.data import masks as masks_lib
 from lesionjax.data.crop import crop_box
 from lesionjax.data.datasets import open_builder, open_split, preprocessing_of, provenance
@@ -75,7 +75,7 @@ def write(
     'images': len(rows),
     'rejected': sum(bool(row['reject']) for row in rows),
     'sha256': content.hexdigest(),
-    'commit': run_directory.code_commit(),
+    'commit': environment.code_commit(),
     'postprocess': segmenter.postprocess.to_dict() if segmenter else None,
     # Everything included: read, predict or threshold, clean up, write, start and compile.
     'ms_per_image': round(1e3 * (time.perf_counter() - start) / max(len(rows), 1), 2),

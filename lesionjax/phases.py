@@ -49,7 +49,6 @@ _SECTIONS: dict[str, tuple[str, ...] | None] = {
     'focal_gamma',
     'logit_adjustment',
     'ldam_margin',
-    'ldam_scale',
   ),
 }
 

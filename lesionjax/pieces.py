@@ -12,14 +12,17 @@ from data_builders.errors import UserError
 from lesionjax import config as config_lib
 from lesionjax import gan_config, mask_scoring
 from lesionjax.assembly import make_model, make_plan, make_prepare, make_task
+from lesionjax.data import synthetic
+from lesionjax.data.datasets import preprocessing_of
 from lesionjax.data.records import Split
 from lesionjax.data.resample import check_counts
 from lesionjax.evaluation.metrics import point_metrics
 from lesionjax.phases import Phase, phases_of, trainable_paths
 from lesionjax.run_data import ensure_data, open_data, open_training_data
+from lesionjax.training import imbalance
 from lesionjax.training.loop import Plan
 from lesionjax.training.mesh import Mesh, check_batch, make_mesh
-from lesionjax.training.progress import Progress
+from lesionjax.training.progress import Progress, next_phase
 from lesionjax.training.state import Task
 
 
@@ -98,6 +101,12 @@ class Pieces:
       data = phase.config.data
       check_counts(train.labels, train.class_names, data.resample, data.resample_neighbours)
     _check_masks(config, train, validation)
+    if config.data.synthetic:
+      ours = preprocessing_of(config.data.name, config.data.preprocess)
+      synthetic.check_alike(config.data.synthetic, ours, max(config_lib.image_size(config)))
+    if config.task == 'generate':
+      counts = np.bincount(train.labels, minlength=len(train.class_names))
+      imbalance.check_counts(counts.tolist(), train.class_names, "config.task='generate'", '')
     pieces = cls(config, mesh, train, validation, phases, trainable, profile_dir)
     pieces._rehearse()
     return pieces
@@ -119,6 +128,11 @@ class Pieces:
           f'config.model.name={name!r} cannot be built with config.model.arguments={arguments}'
           f' ({reason}): correct or leave out what is wrong.'
         ) from error
+
+  def after(self, progress: Progress, step: int) -> Progress:
+    """Returns the progress at the start of the phase that follows the progress's own."""
+    is_last = progress.phase + 1 == len(self.phases) - 1
+    return next_phase(progress, step, is_last and self.config.select.phase == 'last')
 
   def phase(self, progress: Progress) -> PhasePieces:
     """Assembles the phase that the progress says."""

@@ -34,10 +34,15 @@ def ensure_data(config: ConfigDict) -> None:
 
 
 def open_training_data(config: ConfigDict) -> Split:
-  """Opens the training split without the folds that `config.data.leave_out_folds` names.
+  """Opens what a run trains on: real images, then the generated ones of `config.data.synthetic`."""
+  split = open_real_training_data(config)
+  if config.data.synthetic:
+    split = synthetic.mix(split, config.data.synthetic, config.data.synthetic_share)
+  return split
 
-  Generated images of `config.data.synthetic` stand behind the real ones.
-  """
+
+def open_real_training_data(config: ConfigDict) -> Split:
+  """Opens the training split without the folds that `config.data.leave_out_folds` names."""
   split = open_data(config, config.data.train_split)
   if config.data.lesion == 'attention':  # masks in training only
     split = dataclasses.replace(split, with_masks=True)
@@ -54,10 +59,7 @@ def open_training_data(config: ConfigDict) -> Split:
       f'config.data.leave_out_folds={config.data.leave_out_folds} leaves nothing of the training'
       f' split, whose folds are {sorted(folds)}: leave out fewer.'
     )
-  split = split.take(~left_out) if left_out.any() else split
-  if config.data.synthetic:
-    split = synthetic.mix(split, config.data.synthetic, config.data.synthetic_share)
-  return split
+  return split.take(~left_out) if left_out.any() else split
 
 
 def open_data(config: ConfigDict, split: str, name: str = '') -> Split:

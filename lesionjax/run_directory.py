@@ -1,18 +1,11 @@
-"""A run's directory: whose it is, what made it, and which lesions it has seen."""
+"""A run's directory: whose it is, which data made it, and which lesions it has seen."""
 
 from __future__ import annotations
 
 import contextlib
-import datetime
 import fcntl
-import functools
-import importlib.metadata
 import json
 import os
-import platform
-import shlex
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,17 +14,10 @@ import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
-from data_builders import peak_memory
 from data_builders.errors import UserError
 from lesionjax import config as config_lib
 from lesionjax import files
 from lesionjax.data.records import Split
-
-_PACKAGES = (
-  'jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'grain', 'tensorflow-datasets',
-  'numpy', 'opencv-python-headless', 'scikit-learn', 'imbalanced-learn',
-  'ml-collections',
-)  # fmt: skip
 
 
 def locate(workdir: epath.PathLike) -> epath.Path:
@@ -110,15 +96,16 @@ def refuse_other_data(run_dir: epath.Path, data: Mapping[str, Any]) -> None:
   if not (run_dir / 'data.json').exists():
     return
   before = read_json(run_dir, 'data.json', '')
-  for key, told, digest in (
-    ('masks', 'lesion masks of config.data.lesion_masks', 'sha256'),
-    ('synthetic', 'generated images of config.data.synthetic', 'generator'),
+  for key, told, parts in (
+    ('masks', 'lesion masks of config.data.lesion_masks', ('sha256',)),
+    # Other images come of the same weights with another seed, or in other numbers.
+    ('synthetic', 'generated images of config.data.synthetic', ('generator', 'seed', 'counts')),
   ):
-    was, now = ((d.get(key) or {}).get(digest) for d in (before, data))
+    was, now = ({part: (d.get(key) or {}).get(part) for part in parts} for d in (before, data))
     if was != now:
       raise UserError(
-        f'{run_dir} was made with other {told} (SHA-256 {str(was)[:12]}, now {str(now)[:12]}): put'
-        ' the former back, or use another --workdir.'
+        f'{run_dir} was made with other {told} ({_short(was)}; now {_short(now)}): put the former'
+        ' back, or use another --workdir.'
       )
   if before['fingerprint'] != data['fingerprint']:
     was, now = (
@@ -130,39 +117,11 @@ def refuse_other_data(run_dir: epath.Path, data: Mapping[str, Any]) -> None:
     )
 
 
-def environment(wall_s: Mapping[str, float]) -> dict[str, Any]:
-  """Describes what a run ran on.
-
-  Args:
-    wall_s: seconds by activity ('train', 'evaluate').
-
-  Returns:
-    Versions, hardware, commit, command, peak memory of this process.
-  """
-  return {
-    'created': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
-    'command': shlex.join([os.path.basename(sys.executable), *sys.argv]),
-    'commit': code_commit(),
-    'python': platform.python_version(),
-    'platform': platform.platform(),
-    'cpu': _cpu(),
-    'cores': os.cpu_count(),
-    'memory_gb': round(os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30, 1),
-    'devices': [device.device_kind for device in jax.devices()],
-    'backend': jax.default_backend(),
-    'packages': {name: _version(name) for name in _PACKAGES},
-    'wall_s': dict(wall_s),
-    'peak_memory_mb': round(peak_memory.mib()),
-  }
-
-
-def write_environment(out_dir: epath.Path, wall_s: Mapping[str, float]) -> None:
-  """Writes environment.json: what trained a run stays, what evaluates it later stands beside it."""
-  path = out_dir / 'environment.json'
-  found = environment(wall_s)
-  if path.exists():
-    found = {**json.loads(path.read_text()), 'evaluated_again': found}
-  files.write_json(path, found)
+def _short(parts: Mapping[str, Any]) -> str:
+  """Names and values; of a SHA-256 the beginning."""
+  return ', '.join(
+    f'{name} {value[:12] if isinstance(value, str) else value}' for name, value in parts.items()
+  )
 
 
 @contextlib.contextmanager
@@ -260,6 +219,15 @@ def refuse_seen(
     )
 
 
+def seen_images(run: epath.PathLike) -> list[str]:
+  """Returns the ids of the images that a run and its ancestors have trained on.
+
+  Raises:
+    UserError: it is not known.
+  """
+  return _seen(run)['images']
+
+
 def _seen(run: epath.PathLike) -> dict[str, list[str]]:
   missing = f'{run} has no seen.json, so what it was trained on is unknown'
   return read_json(run, 'seen.json', missing)
@@ -283,33 +251,3 @@ def read_json(run_dir: epath.PathLike, name: str, missing: str) -> Any:
     raise UserError(f'{missing}; give the --workdir of a training run.') from error
   except (json.JSONDecodeError, UnicodeDecodeError) as error:
     raise UserError(f'{path} cannot be read ({error}): restore it, or train again.') from error
-
-
-@functools.cache
-def code_commit() -> str:
-  """Returns the commit of this code, '' outside a repository.
-
-  Ask when a run starts: the files may be changed while it trains, and the answer is kept.
-  """
-  here = epath.Path(__file__).parent
-  try:
-    command = ['git', '-C', str(here), 'describe', '--always', '--dirty', '--abbrev=12']
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-  except (OSError, subprocess.CalledProcessError):
-    return ''
-
-
-def _cpu() -> str:
-  try:
-    with open('/proc/cpuinfo') as file:
-      names = [line.split(':', 1)[1].strip() for line in file if line.startswith('model name')]
-    return names[0] if names else platform.processor()
-  except OSError:
-    return platform.processor()
-
-
-def _version(name: str) -> str:
-  try:
-    return importlib.metadata.version(name)
-  except importlib.metadata.PackageNotFoundError:
-    return ''

@@ -14,6 +14,22 @@ from data_builders.errors import UserError
 from lesionjax.predictor import TrainedRun
 from lesionjax.training.adversarial import latents
 
+_SEEDS = 2**32
+
+
+def check_seed(seed: int, name: str = 'seed') -> None:
+  """Refuses a seed that no key of random numbers has.
+
+  Args:
+    seed: of latents.
+    name: what the user calls it.
+
+  Raises:
+    UserError: saying what is allowed.
+  """
+  if not 0 <= seed < _SEEDS:
+    raise UserError(f'{name}={seed} must be a whole number from 0 to {_SEEDS - 1}.')
+
 
 def sample(model: Any, weights: Any, label: jax.Array, index: jax.Array, seed: int) -> jax.Array:
   """Draws images; a pure function, row by row.
@@ -53,7 +69,7 @@ class Sampler:
     Args:
       weights: as in `sample`, on one device or replicated.
       labels: [N].
-      seed: of the latents.
+      seed: of the latents, 0 to 2**32 - 1.
       start: number of the first image: images start.. of a long series, whatever is asked at once.
 
     Returns:
@@ -66,7 +82,9 @@ class Sampler:
     found = []
     for at in range(0, len(padded[0]), self._batch_size):
       rows = slice(at, at + self._batch_size)
-      found.append(np.asarray(self._draw(weights, padded[0][rows], padded[1][rows], seed)))
+      # Unsigned: as a plain number, half of the seeds would not fit into 32 bits.
+      drawn = self._draw(weights, padded[0][rows], padded[1][rows], np.uint32(seed))
+      found.append(np.asarray(drawn))
     return np.concatenate(found)[: len(labels)]
 
 
@@ -96,7 +114,7 @@ class Generator(TrainedRun):
 
     Args:
       labels: class names, or their numbers.
-      seed: of the latents.
+      seed: of the latents, 0 to 2**32 - 1.
       start: number of the first image in the endless series of a seed: image i is a function of
         (weights, seed, start + i, label) alone.
 
@@ -104,8 +122,9 @@ class Generator(TrainedRun):
       uint8 [N, S, S, 3] RGB, preprocessed as the training images were.
 
     Raises:
-      UserError: naming the class that the generator does not know.
+      UserError: naming the class that the generator does not know; a seed out of range.
     """
+    check_seed(seed)
     names = self.class_names
     rows = []
     for label in labels:

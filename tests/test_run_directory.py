@@ -1,7 +1,6 @@
 """Whose a directory is, what its data were, and which splits would flatter a result."""
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
@@ -92,11 +91,3 @@ def test_a_directory_in_which_another_process_trains_is_refused(tmp_path):
     pass
   with run_directory.hold(tmp_path):  # free again
     pass
-
-
-def test_what_trained_a_run_stays_when_it_is_evaluated_again(tmp_path):
-  run_directory.write_environment(tmp_path, {'train': 5.0, 'evaluate': 1.0})
-  run_directory.write_environment(tmp_path, {'evaluate': 2.0})
-  found = json.loads((tmp_path / 'environment.json').read_text())
-  assert found['wall_s'] == {'train': 5.0, 'evaluate': 1.0}
-  assert found['evaluated_again']['wall_s'] == {'evaluate': 2.0}

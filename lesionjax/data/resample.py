@@ -11,7 +11,6 @@ at 1408-D.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -96,11 +95,11 @@ def resample_features(
       f'config.data.resample={method!r}: features of the training images are not finite: the phase'
       ' before has diverged; lower its config.optimiser.learning_rate, in another --workdir.'
     )
-  _check_memory(features.shape, labels, 4, method)
+  check_memory(features.shape, labels, 4, method)
   features = np.asarray(features, np.float32)
   rows, names = [features], [labels]
-  for label in _to_fill(labels):
-    new = _fill(features, labels, label, method, neighbours, seed, class_names)
+  for label in to_fill(labels):
+    new = fill(features, labels, label, method, neighbours, seed, class_names)
     rows.append(new)
     names.append(np.full(len(new), label, labels.dtype))
   return np.concatenate(rows), np.concatenate(names)
@@ -132,115 +131,28 @@ def resample_pixels(
   """
   check_counts(labels, class_names, method, neighbours)
   flat = pixels.reshape(len(pixels), -1)
-  _check_memory(flat.shape, labels, 1, method)
+  check_memory(flat.shape, labels, 1, method)
   values = flat.astype(np.float32)  # differences of bytes would wrap around
   rows, names = [flat], [labels]
-  for label in _to_fill(labels):
-    new = _fill(values, labels, label, method, neighbours, seed, class_names)
-    rows.append(_as_bytes(new))
+  for label in to_fill(labels):
+    new = fill(values, labels, label, method, neighbours, seed, class_names)
+    rows.append(as_bytes(new))
     names.append(np.full(len(new), label, labels.dtype))
   return np.concatenate(rows).reshape(-1, *pixels.shape[1:]), np.concatenate(names)
 
 
-@dataclasses.dataclass(frozen=True)
-class Between:
-  """Some of the rows that were added, and what each is a mixture of.
-
-  Attributes:
-    images: uint8 [M, H, W, 3].
-    labels: int [M].
-    parents: int64 [M, 2], rows of the images that were given: the one that was multiplied, and the
-      neighbour.
-    shares: float64 [M], how far it lies from the first to the second, 0 to 1.
-  """
-
-  images: np.ndarray
-  labels: np.ndarray
-  parents: np.ndarray
-  shares: np.ndarray
-
-
-def between_pixels(
-  pixels: np.ndarray,
-  labels: np.ndarray,
-  class_names: Sequence[str],
-  method: str,
-  neighbours: int,
-  seed: int,
-  most: int,
-) -> tuple[Between, np.ndarray]:
-  """Tells of some images that `resample_pixels` adds which two real ones each lies between.
-
-  Args:
-    pixels: of the training images, uint8 [N, H, W, 3].
-    labels: int [N].
-    class_names: K names.
-    method: of `METHODS`.
-    neighbours: k.
-    seed: of the run.
-    most: images of a class, evenly spread over those that were added.
-
-  Returns:
-    The images, and how many were added to every class, int64 [K].
-
-  Raises:
-    UserError: as `resample_pixels`.
-  """
-  check_counts(labels, class_names, method, neighbours)
-  flat = pixels.reshape(len(pixels), -1)
-  _check_memory(flat.shape, labels, 1, method)
-  values = flat.astype(np.float32)
-  images, added = [flat[:0]], np.zeros(len(class_names), np.int64)
-  own, pairs, shares = [labels[:0]], [np.zeros((0, 2), np.int64)], [np.zeros(0)]
-  for label in _to_fill(labels):
-    new = _fill(values, labels, label, method, neighbours, seed, class_names)
-    added[label] = len(new)
-    new = new[np.unique(np.linspace(0, len(new) - 1, min(most, len(new))).round().astype(int))]
-    members = np.flatnonzero(labels == label)
-    found, share = _parents(new, values[members], neighbours)
-    images.append(_as_bytes(new))
-    own.append(np.full(len(new), label, labels.dtype))
-    pairs.append(members[found])
-    shares.append(share)
-  shown = np.concatenate(images).reshape(-1, *pixels.shape[1:])
-  return Between(shown, *(np.concatenate(part) for part in (own, pairs, shares))), added
-
-
-def _parents(
-  new: np.ndarray, members: np.ndarray, neighbours: int
-) -> tuple[np.ndarray, np.ndarray]:
-  """Finds the pair (row, one of its nearest) on whose segment each new row lies.
-
-  The library does not tell; of all pairs it may draw, the right one has no distance to the row.
-  """
-  from sklearn.neighbors import NearestNeighbors
-
-  nearest = NearestNeighbors(n_neighbors=neighbours + 1).fit(members)
-  length, other = nearest.kneighbors(members)
-  length = np.square(length, dtype=np.float64)
-  pairs, shares = np.zeros((len(new), 2), np.int64), np.zeros(len(new))
-  for at, row in enumerate(new):
-    off = members - row
-    far = np.einsum('nd,nd->n', off, off, dtype=np.float64)
-    along = (far[:, None] + length - far[other]) / 2  # (row - a) (b - a)
-    share = np.clip(np.divide(along, length, out=np.zeros_like(along), where=length > 0), 0, 1)
-    missed = far[:, None] - 2 * share * along + share**2 * length
-    missed[other == np.arange(len(members))[:, None]] = np.inf  # a row and itself
-    first, column = np.unravel_index(missed.argmin(), missed.shape)
-    pairs[at], shares[at] = (first, other[first, column]), share[first, column]
-  return pairs, shares
-
-
-def _as_bytes(values: np.ndarray) -> np.ndarray:
+def as_bytes(values: np.ndarray) -> np.ndarray:
+  """Values rounded to uint8."""
   return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
-def _to_fill(labels: np.ndarray) -> list[int]:
+def to_fill(labels: np.ndarray) -> list[int]:
+  """Classes that have fewer rows than the largest."""
   counts = np.bincount(labels)
   return np.flatnonzero(counts < counts.max()).tolist()
 
 
-def _fill(
+def fill(
   values: np.ndarray,
   labels: np.ndarray,
   label: int,
@@ -249,10 +161,25 @@ def _fill(
   seed: int,
   class_names: Sequence[str],
 ) -> np.ndarray:
-  """New rows float32 [n, D] of one class.
+  """Makes the rows that one class lacks.
 
   Class by class, so that what the library holds several times is one class, and that the rows of
   one class do not depend on those of another.
+
+  Args:
+    values: float32 [N, D].
+    labels: int [N].
+    label: the class.
+    method: of `METHODS`.
+    neighbours: k.
+    seed: of the run.
+    class_names: K names.
+
+  Returns:
+    New rows float32 [n, D].
+
+  Raises:
+    UserError: what ADASYN cannot fill.
   """
   import threadpoolctl
   from imblearn.over_sampling import ADASYN, SMOTE
@@ -287,8 +214,18 @@ _ADASYN_FAILS = {
 }
 
 
-def _check_memory(shape: tuple[int, ...], labels: np.ndarray, item_bytes: int, method: str) -> None:
-  """Refuses what would not fit: see the head of this file."""
+def check_memory(shape: tuple[int, ...], labels: np.ndarray, item_bytes: int, method: str) -> None:
+  """Refuses what would not fit: see the head of this file.
+
+  Args:
+    shape: (N, D) of the rows.
+    labels: int [N].
+    item_bytes: of a number of the result.
+    method: of `METHODS`.
+
+  Raises:
+    UserError: telling how much is needed and how much is free.
+  """
   count, width = shape
   counts = np.bincount(labels)
   largest, filled = int(counts.max()), int(counts.max()) * int((counts > 0).sum())

@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from etils import epath
 
 from data_builders import generated
+from data_builders.cleaning.pipeline import Pipeline
 from data_builders.errors import UserError
 from lesionjax.data import datasets
+from lesionjax.data.datasets import preprocessing_of
 from lesionjax.data.records import Split
 
 SEEN = 'seen.json'
@@ -39,6 +42,46 @@ def refuse(split: Split, purpose: str) -> None:
     )
 
 
+def check_alike(folder: str, preprocessing: Pipeline, size_px: int) -> None:
+  """Refuses generated images of a look that real ones do not have: it would tell their classes.
+
+  Args:
+    folder: what `--mode=generate` wrote: its --out.
+    preprocessing: of the run's own images.
+    size_px: the longer side of what the run's network sees; a set of fewer pixels is enlarged,
+      which is told.
+
+  Raises:
+    UserError: the generator learned from images that were preprocessed in another way, or nothing
+      says in which.
+  """
+  about = metadata(folder)
+  theirs = about.get('preprocessing')
+  if theirs is None and 'trained_on' in about:  # written before the preprocessing was
+    name, _, configurations = about['trained_on'].split(' ')[0].partition('/')
+    config = configurations.split('+')[0]
+    theirs = preprocessing_of(f'{name.split("+")[0]}/{config}' if config else name).name
+  if theirs != preprocessing.name:
+    raise UserError(
+      f'config.data.synthetic={folder!r} holds images by a generator whose training images were'
+      f' preprocessed {_way(theirs)}, and those of this run are {_way(preprocessing.name)}'
+      ' (config.data.name, config.data.preprocess), so that the look alone would tell which are'
+      ' generated: train generator and classifier on the same configuration of a data set.'
+    )
+  made_px = about.get('size_px')
+  if made_px and made_px < size_px:
+    print(
+      f'The generated images of {folder} have {made_px} px and are enlarged to {size_px}: a'
+      ' classifier may tell them from real ones by their blur.'
+    )
+
+
+def _way(preprocessing: str | None) -> str:
+  if preprocessing is None:
+    return 'in a way that was not written down'
+  return f'as {preprocessing!r}' if preprocessing else 'not at all'
+
+
 def mix(train: Split, folder: str, share: float = 1.0) -> Split:
   """Adds generated images to a training split.
 
@@ -51,7 +94,8 @@ def mix(train: Split, folder: str, share: float = 1.0) -> Split:
     The real images in their order, then the generated ones; classes are those of `train`.
 
   Raises:
-    UserError: the folder holds no generated data set, or classes that the run does not know.
+    UserError: the folder holds no generated data set, classes that the run does not know, or so
+      few images of a class that the share leaves none.
   """
   made = open_generated(folder)
   unknown = [name for name in made.class_names if name not in train.class_names]
@@ -64,7 +108,7 @@ def mix(train: Split, folder: str, share: float = 1.0) -> Split:
       f' of the run, {", ".join(train.class_names)}: generate for this data set and config.data'
       '.classes.'
     )
-  chosen = _share(labels, made.image_ids, share)
+  chosen = _share(labels, made.image_ids, share, train.class_names)
   made = dataclasses.replace(made, labels=labels.astype(np.int32)).take(chosen)
   places = made.places + np.array([len(train.sources), 0])
   columns = {
@@ -80,14 +124,23 @@ def mix(train: Split, folder: str, share: float = 1.0) -> Split:
   )
 
 
-def _share(labels: np.ndarray, image_ids: np.ndarray, share: float) -> np.ndarray:
+def _share(
+  labels: np.ndarray, image_ids: np.ndarray, share: float, class_names: Sequence[str]
+) -> np.ndarray:
   """Rows of the first images of every class by the hash of their id."""
   ranks = [hashlib.blake2b(name.encode()).digest() for name in image_ids.tolist()]
   order = np.array(sorted(range(len(ranks)), key=ranks.__getitem__), np.int64)
   rows = []
   for label in np.unique(labels):
     mine = order[labels[order] == label]
-    rows.append(mine[: round(share * len(mine))])
+    count = round(share * len(mine))
+    if not count:
+      raise UserError(
+        f'config.data.synthetic_share={share:g} leaves none of the {len(mine)} generated images of'
+        f' {class_names[label]!r}: use at least {1 / len(mine):.2g}, or generate without that'
+        ' class.'
+      )
+    rows.append(mine[:count])
   return np.sort(np.concatenate(rows)) if rows else order
 
 
@@ -126,7 +179,12 @@ def describe(folder: str) -> dict[str, Any]:
 
 
 def metadata(folder: str) -> dict[str, Any]:
-  """Returns what `--mode=generate` wrote beside the images: generator, counts, seed."""
+  """Returns what `--mode=generate` wrote beside the images: generator, counts, preprocessing.
+
+  Raises:
+    UserError: there are no such images in the folder.
+  """
+  _check(folder)
   return dict(datasets.open_builder(generated.NAME, folder).info.metadata or {})
 
 

@@ -84,6 +84,21 @@ def resample(
   return Resampled(values, drawn, len(names), len(labels))
 
 
+def with_mean(measured: Resampled, name: str, of: Sequence[str]) -> Resampled:
+  """Adds the mean of some metrics as another one, draw by draw.
+
+  Args:
+    measured: of one classifier.
+    name: of the new metric.
+    of: metrics that are averaged; undefined where one of them is.
+  """
+  point = float(np.mean([measured.point[each] for each in of]))
+  drawn = np.mean([measured.drawn[each] for each in of], axis=0)
+  return dataclasses.replace(
+    measured, point={**measured.point, name: point}, drawn={**measured.drawn, name: drawn}
+  )
+
+
 def over_seeds(runs: Sequence[Resampled], seed: int = 0) -> Resampled:
   """Averages the runs of one way of training that differ in their seed alone.
 

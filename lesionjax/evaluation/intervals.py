@@ -14,7 +14,7 @@ import numpy as np
 from lesionjax.evaluation import metrics
 
 _LEVEL = 0.95
-_Z = 1.959963984540054  # 97.5 % point of the standard normal distribution
+Z = 1.959963984540054  # 97.5 % point of the standard normal distribution
 DEGENERATE = 1e-12  # a bootstrap interval narrower than this says nothing
 _AVERAGES_PER_CLASS = ('balanced', 'macro', 'average')
 
@@ -94,9 +94,9 @@ def wilson(share: float, n: int) -> tuple[float, float]:
   Returns:
     Lower and upper limit, within 0..1.
   """
-  centre = share + _Z**2 / (2 * n)
-  half = _Z * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
-  scale = 1 + _Z**2 / n
+  centre = share + Z**2 / (2 * n)
+  half = Z * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
+  scale = 1 + Z**2 / n
   low, high = (centre - half) / scale, (centre + half) / scale
   # The limits at 0 and 1 are exact; rounding must not put the share itself outside.
   return min(max(low, 0.0), share), max(min(high, 1.0), share)

@@ -22,19 +22,28 @@ _CURVES = (
 )
 
 
-def best_epoch(run: Run) -> tuple[float, str] | None:
-  """Epoch whose checkpoint was kept and the metric that chose it; None where nothing tells."""
+def best_record(run: Run) -> dict[str, Any] | None:
+  """What validation measured when the checkpoint that was kept was made; None if nothing tells."""
   metric = str(run.option('select.metric', 'balanced_accuracy'))
   sign = -1 if metric in _LOWER_IS_BETTER else 1
+  records = run.history.get('validation', [])
+  if run.option('select.phase') == 'last' and records:
+    # A run that was stopped before its last phase has its best epoch in what there is.
+    phases = run.option('phases') or [{}]
+    last = phases[-1].get('name') or f'phase{len(phases)}'
+    records = [record for record in records if record.get('phase', '') == last] or records
   known = [
     (sign * number(record.get(metric)), -index)
-    for index, record in enumerate(run.history.get('validation', []))
+    for index, record in enumerate(records)
     if not math.isnan(number(record.get(metric)))
   ]
-  if not known:
-    return None
-  record = run.history['validation'][-max(known)[1]]  # the first of equals, as training chooses
-  return _epoch(record), metric
+  return records[-max(known)[1]] if known else None  # the first of equals, as training chooses
+
+
+def best_epoch(run: Run) -> tuple[float, str] | None:
+  """Epoch whose checkpoint was kept and the metric that chose it; None where nothing tells."""
+  record = best_record(run)
+  return record and (_epoch(record), str(run.option('select.metric', 'balanced_accuracy')))
 
 
 def phase_starts(run: Run) -> list[tuple[float, str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -12,41 +11,18 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from lesionjax.training.adversarial_losses import LOSSES
 from lesionjax.training.diffaugment import diff_augment
 from lesionjax.training.state import Array, Batch, PyTree, State, Task
 
 Prepare = Callable[[Array, Array | None], Array]
 _SUMS = ('loss', 'discriminator_loss', 'real_logit', 'fake_logit', 'spread', 'steps')
+_ADVICE = (
+  'lower config.optimiser.learning_rate (of the generator) or'
+  ' config.gan.discriminator_learning_rate, or set config.train.clip_norm'
+)
 LOWEST_LOSS = 0.01  # of a discriminator that still has something to learn, mean over an epoch
 LOWEST_SPREAD = 1e-3  # standard deviation of its logits within a batch, likewise
-
-
-@dataclasses.dataclass(frozen=True)
-class AdversarialLoss:
-  """What either side lowers, for every image; a function of logits alone.
-
-  Attributes:
-    discriminator: (logits of real images, logits of generated ones) -> [B].
-    generator: (logits of generated images) -> [B].
-  """
-
-  discriminator: Callable[[Array, Array], Array]
-  generator: Callable[[Array], Array]
-
-
-# bce: Goodfellow et al., "Generative Adversarial Nets", 2014, with the generator's loss that does
-# not saturate. hinge: Lim and Ye, "Geometric GAN", 2017; Miyato et al., 2018.
-LOSSES: Mapping[str, AdversarialLoss] = MappingProxyType(
-  {
-    'hinge': AdversarialLoss(
-      lambda real, fake: jax.nn.relu(1.0 - real) + jax.nn.relu(1.0 + fake), lambda fake: -fake
-    ),
-    'bce': AdversarialLoss(
-      lambda real, fake: jax.nn.softplus(-real) + jax.nn.softplus(fake),
-      lambda fake: jax.nn.softplus(-fake),
-    ),
-  }
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +33,7 @@ class Settings:
     generator: its optimiser.
     discriminator: its optimiser.
     schedule: step -> learning rate of the generator, for the record only.
-    loss: of `LOSSES`.
+    loss: of `adversarial_losses.LOSSES`.
     r1: weight of the mean squared norm of the discriminator's gradient in real images, halved
       (Mescheder et al., "Which Training Methods for GANs do actually Converge?", 2018); 0 = none.
     augment: of `diffaugment.NAMES`, before the discriminator.
@@ -92,7 +68,7 @@ def make_task(model: Any, settings: Settings, prepare: Prepare) -> Task:
   """
   update = _Update(model, settings, prepare)
   eval_step = make_eval_step(model, prepare)
-  return Task(update.init, update.train_step, eval_step, update.start, summarise_tally)
+  return Task(update.init, update.train_step, eval_step, update.start, summarise_tally, _ADVICE)
 
 
 @dataclasses.dataclass(frozen=True)

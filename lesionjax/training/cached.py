@@ -24,4 +24,4 @@ def on_features(whole: Task, head: Task) -> Task:
   def eval_step(weights: PyTree, batch: Batch) -> dict[str, Array]:
     return head.eval_step(weights, {'image': batch['features']})
 
-  return Task(whole.init, train_step, eval_step, whole.start, whole.summarise)
+  return Task(whole.init, train_step, eval_step, whole.start, whole.summarise, whole.advice)

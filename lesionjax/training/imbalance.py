@@ -130,13 +130,19 @@ def class_weights(name: str, counts: np.ndarray, beta: float = 0.999) -> np.ndar
   return (weights / weights.mean()).astype(np.float32)
 
 
-def check_counts(counts: Sequence[int], class_names: Sequence[str], what: str) -> np.ndarray:
+def check_counts(
+  counts: Sequence[int],
+  class_names: Sequence[str],
+  what: str,
+  otherwise: str = ', or another strategy',
+) -> np.ndarray:
   """Returns the counts as an array.
 
   Args:
     counts: training images of every class.
     class_names: K names.
     what: needs one of every class, for the message, such as "config.train.loss='ldam'".
+    otherwise: what may be done instead, the end of the message.
 
   Raises:
     UserError: a class has no training image; names it.
@@ -147,6 +153,6 @@ def check_counts(counts: Sequence[int], class_names: Sequence[str], what: str) -
   if missing:
     raise UserError(
       f'{what} needs training images of every class, and there are none of {", ".join(missing)}:'
-      ' choose a config.data.classes or a training split without such a class, or another strategy.'
+      f' choose a config.data.classes or a training split without such a class{otherwise}.'
     )
   return np.asarray(counts)

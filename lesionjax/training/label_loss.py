@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
+from lesionjax.models.heads import COSINE_SCALE
 from lesionjax.training import imbalance, losses
 
 
@@ -61,7 +62,8 @@ def _unweighted(
     return partial(losses.binary_cross_entropy, pos_weight=train.pos_weight)
   counts = imbalance.check_counts(class_counts, class_names, f'config.train.loss={name!r}')
   if name == 'ldam':
-    margins = imbalance.ldam_margins(counts, train.ldam_margin, train.ldam_scale)
+    # In units of the logits, which the head has multiplied.
+    margins = imbalance.ldam_margins(counts, train.ldam_margin, COSINE_SCALE)
     return partial(imbalance.ldam, margins=margins)
   prior = imbalance.log_prior(counts)
   return partial(imbalance.logit_adjusted, log_prior=prior, tau=train.logit_adjustment)

@@ -112,7 +112,7 @@ def train(
       stopping = stop.requested(agree=log_due or end_of_epoch)
       save_due |= end_of_epoch or stopping
       if log_due or save_due:
-        loss = _record(pending, plan, writer, checkpoints)
+        loss = _record(pending, plan, writer, checkpoints, task.advice)
         writer.flush()
         line.show(step, loss, step / plan.steps_per_epoch)
       is_best = False
@@ -141,7 +141,7 @@ def _compile_step(task: Task, key: Array, mesh: Mesh) -> Callable[..., Any]:
   return jax.jit(step_fn, donate_argnums=0, out_shardings=mesh.replicated)
 
 
-def _record(pending, plan: Plan, writer: Writer, checkpoints: Checkpoints) -> float:
+def _record(pending, plan: Plan, writer: Writer, checkpoints: Checkpoints, advice: str) -> float:
   """Moves the metrics of finished steps to the writer; stops at the first that is not finite."""
   records = [(step, to_host(metrics)) for step, metrics in pending]
   pending.clear()
@@ -159,8 +159,7 @@ def _record(pending, plan: Plan, writer: Writer, checkpoints: Checkpoints) -> fl
       )
       raise UserError(
         f'Training stopped: at step {step} the loss is {values["loss"]} and its gradient norm '
-        f'{values["grad_norm"]}{others} ({kept}); lower config.optimiser.learning_rate or set '
-        'config.train.clip_norm, in another --workdir.'
+        f'{values["grad_norm"]}{others} ({kept}); {advice}, in another --workdir.'
       )
   return values['loss']
 

@@ -18,7 +18,8 @@ class Progress:
     epoch: epochs finished.
     phase: index of the training phase.
     phase_step: optimiser steps made before it.
-    best_metric: value of the selection metric at the best epoch; None before the first.
+    best_metric: value of the selection metric at the best epoch; None before the first, of the run
+      or of a phase in which the search begins anew.
     best_step: its step.
     improvements: how often a new best was found; ranks the checkpoints.
     phase_best: best value of the selection metric within the phase; None before its first epoch.
@@ -117,10 +118,18 @@ def after_epoch(
   )
 
 
-def next_phase(progress: Progress, step: int) -> Progress:
-  """Returns the progress at the start of the next phase: its patience and plateau begin anew."""
+def next_phase(progress: Progress, step: int, forget_best: bool = False) -> Progress:
+  """Returns the progress at the start of the next phase: its patience and plateau begin anew.
+
+  Args:
+    progress: at the end of the phase before.
+    step: optimiser steps made.
+    forget_best: whether the best epoch of the run is looked for from here on; the one of before
+      stays the best until the phase has finished an epoch.
+  """
   return dataclasses.replace(
     progress,
+    best_metric=None if forget_best else progress.best_metric,
     phase=progress.phase + 1,
     phase_step=step,
     phase_best=None,

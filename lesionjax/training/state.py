@@ -42,7 +42,7 @@ class State:
 
 
 class Task(NamedTuple):
-  """Five pure functions that know nothing of files, devices or loops.
+  """Five pure functions that know nothing of files, devices or loops, and a word for the user.
 
   Attributes:
     init: (key, batch) -> State.
@@ -51,6 +51,7 @@ class Task(NamedTuple):
     eval_step: (weights, batch) -> outputs of every image, each of leading length B.
     start: (params, batch_stats, step) -> State that begins a phase with these weights.
     summarise: (the state's tally on the host, class names) -> training metrics of an epoch.
+    advice: what to change where the loss is not finite.
   """
 
   init: Callable[[Array, Batch], State]
@@ -58,3 +59,4 @@ class Task(NamedTuple):
   eval_step: Callable[[PyTree, Batch], dict[str, Array]]
   start: Callable[[PyTree, PyTree, Array], State]
   summarise: Callable[[PyTree, tuple[str, ...]], dict[str, float]]
+  advice: str = 'lower config.optimiser.learning_rate or set config.train.clip_norm'

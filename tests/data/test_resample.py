@@ -8,13 +8,7 @@ import pytest
 
 from data_builders.errors import UserError
 from lesionjax.data import memory
-from lesionjax.data.resample import (
-  METHODS,
-  between_pixels,
-  check_counts,
-  resample_features,
-  resample_pixels,
-)
+from lesionjax.data.resample import METHODS, check_counts, resample_features, resample_pixels
 
 NAMES = ('nv', 'df', 'mel')
 LABELS = np.tile(np.repeat([0, 1, 2], [10, 2, 3]), 4).astype(np.int32)  # 40, 8 and 12
@@ -109,44 +103,6 @@ def test_pixels_are_mixed_as_numbers_and_rounded(pixels, method):
     assert on_a_segment(image.reshape(-1), flat[label == LABELS], 3, 0.75)  # .5 and its projection
   expected, _ = resample_features(flat.astype(np.float32), LABELS, NAMES, method, 3, seed=1)
   np.testing.assert_array_equal(images.reshape(len(images), -1), np.rint(expected))
-
-
-@pytest.mark.parametrize('method', METHODS)
-def test_an_added_image_s_parents_are_the_two_it_lies_between(pixels, method):
-  found, added = between_pixels(pixels, LABELS, NAMES, method, 3, seed=1, most=6)
-  images, labels = resample_pixels(pixels, LABELS, NAMES, method, 3, seed=1)
-  np.testing.assert_array_equal(added, np.bincount(labels[60:], minlength=3))
-  assert np.bincount(found.labels).tolist() == [0, 6, 6]
-  made = {image.tobytes(): label for image, label in zip(images[60:], labels[60:], strict=True)}
-  wide = pixels.reshape(60, -1).astype(np.float64)
-  for image, label, (first, second), share in zip(
-    found.images, found.labels, found.parents, found.shares, strict=True
-  ):
-    assert made[image.tobytes()] == label == LABELS[first] == LABELS[second]
-    mixture = wide[first] + share * (wide[second] - wide[first])
-    assert np.abs(mixture - image.reshape(-1)).max() <= 0.51
-    members = np.flatnonzero(label == LABELS)
-    order = members[np.argsort(np.linalg.norm(wide[members] - wide[first], axis=1))]
-    assert second in order[1:4]
-  assert len(np.unique(found.shares)) == 12
-  assert ((found.shares > 0) & (found.shares < 1)).all()
-
-
-def test_nothing_lies_between_where_nothing_is_added(pixels):
-  found, added = between_pixels(pixels[[0, 10]], LABELS[[0, 10]], NAMES[:2], 'smote', 5, 0, 6)
-  assert (found.images.shape, found.parents.shape) == ((0, 6, 4, 3), (0, 2))
-  assert added.tolist() == [0, 0]
-
-
-def test_images_that_are_there_twice_are_no_pair_of_their_own(pixels):
-  twice = np.concatenate([pixels, pixels[LABELS == 1]])
-  labels = np.concatenate([LABELS, np.full(8, 1, LABELS.dtype)])
-  found, _ = between_pixels(twice, labels, NAMES, 'smote', 3, seed=0, most=40)
-  wide = twice.reshape(68, -1).astype(np.float64)
-  first, second = found.parents.T
-  assert (first != second).all()
-  mixture = wide[first] + found.shares[:, None] * (wide[second] - wide[first])
-  assert np.abs(mixture - found.images.reshape(len(mixture), -1)).max() <= 0.51
 
 
 def test_classes_of_one_size_stay_as_they_are(features):

@@ -12,7 +12,8 @@ import pytest
 from lesionjax.models.generation import build_gan
 from lesionjax.models.generation.pair import GAN
 from lesionjax.training import adversarial
-from lesionjax.training.adversarial import LOSSES, Settings, collapse, latents
+from lesionjax.training.adversarial import Settings, collapse, latents
+from lesionjax.training.adversarial_losses import LOSSES
 from lesionjax.training.mesh import make_mesh
 
 RATE = 0.5
