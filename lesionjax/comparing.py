@@ -21,11 +21,12 @@ from lesionjax.evaluation import comparison
 from lesionjax.evaluation.intervals import DEGENERATE
 from lesionjax.evaluation.segmentation import paired_differences
 from lesionjax.report import compare_page
+from lesionjax.report.figures_training import best_record
 from lesionjax.report.run_files import Run, number
 from lesionjax.sweeping import is_finished
 
-_BINARY = ('balanced_accuracy', 'macro_auc')
-_CLASSES = ('balanced_accuracy', 'macro_f1', 'macro_auc')
+_CLASSIFY = ('balanced_accuracy', 'macro_f1', 'accuracy', 'macro_auc')
+_RARE = 'rare_recall'
 _SEGMENT = ('dice', 'threshold_jaccard')
 
 
@@ -103,7 +104,8 @@ def _describe(arm: Arm) -> dict[str, Any]:
   held = arm.first
   data = held.run.data
   binary = not held.segments and len(held.class_names) == 2
-  classify = _BINARY if binary else _CLASSES
+  rare = [] if held.segments else rare_classes(_training_support(held))
+  recalls = [] if held.segments else [f'recall/{name}' for name in held.class_names]
   return {
     'task': 'segment' if held.segments else 'classify',
     'data': '/'.join(str(data[key]) for key in ('name', 'config') if data.get(key)),
@@ -115,8 +117,32 @@ def _describe(arm: Arm) -> dict[str, Any]:
     'positive': held.class_names[1] if binary else None,
     'reference': arm.name,
     'seeds': list(arm.seeds),
-    'compared': list(_SEGMENT if held.segments else classify),
+    'compared': list(_SEGMENT if held.segments else _CLASSIFY),
+    'rare': [held.class_names[label] for label in rare],
+    'recalls': [_RARE, *recalls] if rare else recalls,
   }
+
+
+def rare_classes(support: Sequence[int]) -> list[int]:
+  """The third of the classes, rounded down, that has the fewest images; the first of equals.
+
+  Args:
+    support: images of every class, [K].
+
+  Returns:
+    Their numbers, in order; none of two classes.
+  """
+  order = sorted(range(len(support)), key=lambda label: support[label])
+  return sorted(order[: len(support) // 3])
+
+
+def _training_support(held: Scored) -> list[int]:
+  """Training images of every class; of the test split where the run does not tell."""
+  split = str(held.run.option('data.train_split', 'train'))
+  told = ((held.run.data.get('splits') or {}).get(split) or {}).get('support') or {}
+  if all(name in told for name in held.class_names):
+    return [int(told[name]) for name in held.class_names]
+  return np.bincount(held.labels, minlength=len(held.class_names)).tolist()
 
 
 def _measure(arms: Sequence[Arm], held: Arm) -> tuple[list[dict], list[dict]]:
@@ -128,12 +154,16 @@ def _measure(arms: Sequence[Arm], held: Arm) -> tuple[list[dict], list[dict]]:
       arm.name: _mask_differences(held.first, arm.first, resamples) for arm in arms if arm != held
     }
     return rows, [_pair(arm, held, pairs[arm.name]) for arm in arms if arm is not held]
-  compared = _describe(held)['compared']
-  ours = _resample(held, resamples)
+  told = _describe(held)
+  compared, rare = (*told['compared'], *told['recalls']), told['rare']
+  ours = _resample(held, resamples, rare)
   rows, differences = [], []
   for arm in arms:
-    theirs = ours if arm is held else _resample(arm, resamples)
-    rows.append(_row_of_seeds(arm, theirs) if arm.seeds else _row(arm.first, arm.name))
+    theirs = ours if arm is held else _resample(arm, resamples, rare)
+    row = _row_of_seeds(arm, theirs) if arm.seeds else _row(arm.first, arm.name)
+    if rare:
+      row['metrics'][_RARE] = theirs.interval(_RARE)
+    rows.append(row)
     if arm is not held:
       differences.append(_pair(arm, held, comparison.paired_differences(theirs, ours, compared)))
   return rows, differences
@@ -147,6 +177,7 @@ def _row(scored: Scored, name: str) -> dict[str, Any]:
   width = run.option('data.size_px')
   return {
     'name': name,
+    'best_phase': (best_record(run) or {}).get('phase'),
     'model': run.option('model.name'),
     'width_px': width,
     'height_px': run.option('data.height_px') or width,
@@ -175,12 +206,15 @@ def _row_of_seeds(arm: Arm, measured: comparison.Resampled) -> dict[str, Any]:
     for name in ('train_wall_s', 'evaluate_wall_s')
   }
   peak = max(row['peak_memory_mb'] for row in rows)
-  return {**rows[0], **means, 'peak_memory_mb': peak, 'metrics': metrics}
+  phases = [str(row['best_phase']) for row in rows if row['best_phase']]
+  best = {'best_phase': ', '.join(dict.fromkeys(phases)) or None}
+  return {**rows[0], **means, **best, 'peak_memory_mb': peak, 'metrics': metrics}
 
 
 def _interval_of_seeds(entry: dict[str, Any], own: Sequence[dict[str, Any]]) -> dict[str, Any]:
   """The interval of a mean; where no draw differs (all seeds 0 or 1) that of a single seed."""
   alike = entry['low'] is not None and entry['high'] - entry['low'] < DEGENERATE
+  alike = alike and all(each['value'] == own[0]['value'] for each in own)
   return {**entry, 'low': own[0]['low'], 'high': own[0]['high']} if alike and own[0] else entry
 
 
@@ -191,13 +225,15 @@ def _pair(arm: Arm, held: Arm, found: dict[str, Any]) -> dict[str, Any]:
   return {'name': arm.name, 'differences': told, 'mcnemar': test}
 
 
-def _resample(arm: Arm, resamples: int) -> comparison.Resampled:
+def _resample(arm: Arm, resamples: int, rare: Sequence[str]) -> comparison.Resampled:
   drawn = []
   for each in arm.runs:
     assert each.probabilities is not None
-    drawn.append(
-      comparison.resample(each.labels, each.probabilities, each.groups, each.class_names, resamples)
+    found = comparison.resample(
+      each.labels, each.probabilities, each.groups, each.class_names, resamples
     )
+    recalls = [f'recall/{name}' for name in rare]
+    drawn.append(comparison.with_mean(found, _RARE, recalls) if rare else found)
   return comparison.over_seeds(drawn)
 
 

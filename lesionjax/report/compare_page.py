@@ -55,10 +55,16 @@ def write(folder: epath.PathLike, found: Mapping[str, Any]) -> epath.Path:
       compared=[compare_words.metric_name(name, found) for name in found['compared']],
       segments=found['task'] == 'segment',
       differences=[_difference_row(row, found) for row in found['differences']],
+      recalls=[compare_words.metric_name(name, found) for name in found.get('recalls', ())],
+      recall_differences=[
+        {'name': row['name'], 'cells': _difference_cells(row, found.get('recalls', ()))}
+        for row in found['differences']
+      ],
       metrics=[compare_words.metric_name(name, found) for name in compare_words.metrics_of(found)],
       runs=[_run_row(row, found) for row in found['runs']],
       costs=[_cost_row(row) for row in found['runs']],
       missing=any(row['lesion_missing'] is not None for row in found['runs']),
+      phased=any(row.get('best_phase') for row in found['runs']),
     )
   )
   report = folder / 'compare.html'
@@ -123,23 +129,27 @@ def _forest(found: Mapping[str, Any], metric: str) -> Plot:
 
 
 def _difference_row(row: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
-  entries = [row['differences'][metric] for metric in found['compared']]
   test = row['mcnemar']
   return {
     'name': row['name'],
-    'cells': [
-      {
-        'told': _signed(entry['value']),
-        'interval': _interval(entry, signed=True),
-        'verdict': entry['verdict'],
-        'kind': _CLASSES[entry['verdict']],
-      }
-      for entry in entries
-    ],
+    'cells': _difference_cells(row, found['compared']),
     'b': f'{test["b"]:,}' if test else '-',
     'c': f'{test["c"]:,}' if test else '-',
     'p': compare_words.p_value(test),
   }
+
+
+def _difference_cells(row: Mapping[str, Any], metrics: Sequence[str]) -> list[dict[str, str]]:
+  entries = [row['differences'][metric] for metric in metrics]
+  return [
+    {
+      'told': _signed(entry['value']),
+      'interval': _interval(entry, signed=True),
+      'verdict': entry['verdict'],
+      'kind': _CLASSES[entry['verdict']],
+    }
+    for entry in entries
+  ]
 
 
 def _run_row(row: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,6 +184,7 @@ def _cost_row(row: Mapping[str, Any]) -> dict[str, Any]:
       tables.duration(number(row['evaluate_wall_s'])),
       'unknown' if np.isnan(peak) else f'{peak:,.0f} MB',
     ],
+    'phase': row.get('best_phase') or '-',
     'missing': unknown if missing is None else f'{missing:,.0f}',
     'masks': compare_words.masks_cost(row),
   }

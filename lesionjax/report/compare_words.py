@@ -15,6 +15,7 @@ _TITLES = {
   'macro_auc': 'AUC',
   'accuracy': 'Accuracy',
   'macro_f1': 'Macro F1',
+  'rare_recall': 'Recall of the rarest classes',
   'dice': 'Dice',
   'jaccard': 'Jaccard',
   'threshold_jaccard': 'Threshold Jaccard',
@@ -40,6 +41,7 @@ def metrics_of(found: Mapping[str, Any]) -> list[str]:
     return list(_MASKS)
   names = ['balanced_accuracy', 'macro_auc', 'accuracy']
   names += [f'recall/{name}' for name in found['class_names']]
+  names += ['rare_recall'] if found.get('rare') else []
   positive = found['positive']
   return names + ([f'precision/{positive}', f'f1/{positive}'] if positive else ['macro_f1'])
 
@@ -88,7 +90,7 @@ def sentences(found: Mapping[str, Any]) -> list[str]:
     f'All runs were scored on the same {found["images"]:,} images of {found["groups"]:,} lesions or'
     f' patients{support}.'
   ]
-  for metric in found['compared']:
+  for metric in (*found['compared'], *(['rare_recall'] if found.get('rare') else [])):
     by_verdict = {
       verdict: [
         row['name']
@@ -105,6 +107,11 @@ def sentences(found: Mapping[str, Any]) -> list[str]:
     rest = len(by_verdict[UNDECIDED])
     parts += [f'no difference shown for {rest}'] if rest else []
     told.append(f'{metric_name(metric, found)} against {reference}: {"; ".join(parts)}.')
+  if found.get('rare'):
+    told.append(
+      f'The rarest classes, {", ".join(found["rare"])}, are the third with the fewest training'
+      ' images; their recall is the mean over them.'
+    )
   if found['left_out']:
     why = (
       'Not finished, or of a seed that others lack, and'
@@ -117,7 +124,9 @@ def sentences(found: Mapping[str, Any]) -> list[str]:
 
 def cautions(found: Mapping[str, Any]) -> list[str]:
   """What must be thought of before a verdict is believed."""
-  runs, metrics = len(found['differences']), len(found['compared'])
+  runs, metrics, recalls = (
+    len(found['differences']), len(found['compared']), len(found.get('recalls', ()))
+  )  # fmt: skip
   seeds = found.get('seeds', ())
   once = (
     'Intervals tell how much depends on which lesions or patients are in the test set. Each run was'
@@ -128,9 +137,10 @@ def cautions(found: Mapping[str, Any]) -> list[str]:
     ' draw lesions or patients and seeds together, and with so few seeds say somewhat too little of'
     ' what another one would change.'
   )
-  count = runs * metrics
+  count = runs * (metrics + recalls)
+  kinds = f'{metrics} metrics and {recalls} recalls' if recalls else f'{metrics} metrics'
   told = [
-    f'These are {count} comparisons ({runs} {"run" if runs == 1 else "runs"}, {metrics} metrics),'
+    f'These are {count} comparisons ({runs} {"run" if runs == 1 else "runs"}, {kinds}),'
     f' uncorrected: if nothing'
     f' differed, each would be called different in 5 % of cases, {0.05 * count:.1f} of them here.',
     several if len(seeds) > 1 else once,

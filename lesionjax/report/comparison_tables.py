@@ -33,16 +33,14 @@ def comparison(found: Mapping[str, Any]) -> str:
   pairs = {row['name']: row for row in found['differences']}
   told = compare_words.metrics_of(found)[: 4 if found['task'] == 'segment' else None]
   header = ['Run', 'Sees', 'Size', *(compare_words.metric_name(name, found) for name in told)]
-  header += [
-    f'Difference of {compare_words.metric_name(name, found)}' for name in found['compared']
-  ]
+  header += [f'Difference of {compare_words.metric_name(name, found)}' for name in _compared(found)]
   header += ['McNemar p', 'Without contour', 'Masks', 'Training', 'Evaluation', 'Memory']
   lines = [_line(run, pairs.get(run['name']), told, found) for run in found['runs']]
   rows = [header, ['---'] * len(header), *lines]
   body = ''.join(f'| {" | ".join(map(_escape, row))} |\n' for row in rows)
   facts = f'{found["images"]:,} images of {found["groups"]:,} lesions or patients'
   seeds = found.get('seeds', ())
-  count = len(found['differences']) * len(found['compared'])
+  count = len(found['differences']) * len(_compared(found))
   return (
     f'{body}\nDifferences are to {found["reference"]}, image by image on the same {facts}'
     f' ({found["data"]}, {found["split"]}); bold where the 95 % interval excludes zero. They are'
@@ -53,6 +51,11 @@ def comparison(found: Mapping[str, Any]) -> str:
       else 'One run each: what another seed would change is not in the intervals.\n'
     )
   )
+
+
+def _compared(found: Mapping[str, Any]) -> list[str]:
+  """What the table shows differences of: one recall, of all classes it would be too wide."""
+  return [*found['compared'], *(['rare_recall'] if found.get('rare') else [])]
 
 
 def _line(
@@ -66,9 +69,9 @@ def _line(
   cells += [f'{run["width_px"]}x{run["height_px"]}']
   cells += [_told(run['metrics'].get(name)) for name in told]
   if pair is None:
-    cells += ['reference'] * len(found['compared']) + ['']
+    cells += ['reference'] * len(_compared(found)) + ['']
   else:
-    for name in found['compared']:
+    for name in _compared(found):
       entry = pair['differences'][name]
       words = _told(entry, signed=True)
       cells.append(words if entry['verdict'] == UNDECIDED else f'**{words}**')
