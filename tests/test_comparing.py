@@ -7,10 +7,16 @@ import shutil
 
 import numpy as np
 import pytest
-from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from sklearn.metrics import (
+  accuracy_score,
+  balanced_accuracy_score,
+  f1_score,
+  recall_score,
+  roc_auc_score,
+)
 
 from data_builders.errors import UserError
-from lesionjax.comparing import compare
+from lesionjax.comparing import _interval_of_seeds, compare, rare_classes
 from lesionjax.report import compare_page
 from tests.report import fake_comparison as fake
 
@@ -47,11 +53,20 @@ def test_numbers_are_those_of_the_predictions(runs):
 
   def measured(name):
     p = arrays[name]['probabilities']
-    return balanced_accuracy_score(labels, p.argmax(1)), roc_auc_score(labels, p[:, 1])
+    said = p.argmax(1)
+    return (
+      balanced_accuracy_score(labels, said),
+      f1_score(labels, said, average='macro'),
+      accuracy_score(labels, said),
+      roc_auc_score(labels, p[:, 1]),
+      *recall_score(labels, said, average=None),
+    )
 
   right = {name: arrays[name]['probabilities'].argmax(1) == labels for name in SKILLS}
   for row in found['differences']:
-    values = [row['differences'][name]['value'] for name in found['compared']]
+    names = [*found['compared'], *found['recalls']]
+    assert names[3:] == ['macro_auc', 'recall/other', 'recall/mel']
+    values = [row['differences'][name]['value'] for name in names]
     expected = np.subtract(measured(row['name']), measured('row2'))
     assert values == pytest.approx(expected.tolist(), abs=1e-6)
     assert row['mcnemar']['b'] == (right[row['name']] & ~right['row2']).sum()
@@ -185,6 +200,69 @@ def test_the_first_by_name_is_the_reference(runs):
   assert found['reference'] == 'bcdunet128'
   names = ['bcdunet128', 'unet8', 'unet64', 'unetpp_64']
   assert [run['name'] for run in found['runs']] == names
+
+
+def test_every_class_and_the_rarest_are_compared(tmp_path, monkeypatch):
+  monkeypatch.setattr(compare_page, 'write', lambda folder, found: folder / 'compare.html')
+  names = ('nv', 'mel', 'bkl', 'df', 'vasc', 'akiec')
+  skills = {f'{name}_seed{seed}': s for name, s in (('a', 1.0), ('b', 0.2)) for seed in (0, 1)}
+  folder = fake.write_classifiers(tmp_path / 'runs', skills, 200, classes=names)
+  support = dict(zip(names, (50, 9, 30, 9, 40, 10), strict=True))
+  for name in skills:
+    fake.change(folder / name / 'data.json', lambda d: d['splits']['train'].update(support=support))
+  compare(str(folder), 'a')
+  found = found_in(folder)
+  assert found['rare'] == ['mel', 'df']
+  assert found['recalls'] == ['rare_recall', *(f'recall/{name}' for name in names)]
+  recalls = {}
+  for arm in ('a', 'b'):
+    arrays = [fake.read(folder / f'{arm}_seed{seed}') for seed in (0, 1)]
+    recalls[arm] = np.mean(
+      [recall_score(a['label'], a['probabilities'].argmax(1), average=None) for a in arrays], 0
+    )
+  (row,) = found['differences']
+  change = recalls['b'] - recalls['a']
+  for index, name in enumerate(names):
+    assert row['differences'][f'recall/{name}']['value'] == pytest.approx(change[index])
+  entry = row['differences']['rare_recall']
+  assert entry['value'] == pytest.approx(change[[1, 3]].mean())
+  assert entry['low'] < entry['value'] < entry['high'] < 0
+  assert entry['verdict'] == 'worse'
+  first = found['runs'][0]['metrics']['rare_recall']
+  assert first['value'] == pytest.approx(recalls['a'][[1, 3]].mean())
+
+
+def test_the_rarest_classes_are_a_third():
+  assert rare_classes([5, 1, 3, 2, 9, 8, 7]) == [1, 3]
+  assert rare_classes([5, 1, 1]) == [1]
+  assert rare_classes([5, 1]) == []
+
+
+def test_the_phase_of_the_epoch_that_was_kept_is_told(runs):
+  def in_phases(run, last):
+    lines = (run / 'metrics.jsonl').read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    for record in records:
+      record['phase'] = 'whole' if record['epoch'] <= 1 else 'new_head'
+      if record['kind'] == 'validation':
+        record['balanced_accuracy'] = 0.9 if record['epoch'] <= 1 else 0.5
+    (run / 'metrics.jsonl').write_text('\n'.join(map(json.dumps, records)))
+    select = {'metric': 'balanced_accuracy', 'phase': last}
+    phases = [{'name': 'whole'}, {'name': 'new_head'}]
+    fake.change(run / 'config.json', lambda c: c.update(select=select, phases=phases))
+
+  in_phases(runs / 'row1', 'any')
+  in_phases(runs / 'row2', 'last')
+  compare(str(runs))
+  found = found_in(runs)
+  assert [run['best_phase'] for run in found['runs']] == ['whole', 'new_head', None]
+
+
+def test_only_seeds_that_are_alike_have_the_interval_of_one():
+  entry = {'value': 0.5, 'low': 0.5, 'high': 0.5}
+  own = [{'value': 1.0, 'low': 0.8, 'high': 1.0}, {'value': 0.0, 'low': 0.0, 'high': 0.2}]
+  assert _interval_of_seeds(entry, own) == entry
+  assert _interval_of_seeds({**entry, 'value': 1.0}, own[:1] * 2)['low'] == 0.8
 
 
 def test_a_recall_of_all_seeds_alike_has_the_interval_of_one(tmp_path, monkeypatch):

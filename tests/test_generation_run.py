@@ -12,7 +12,7 @@ import pytest
 
 import lesionjax
 from data_builders.errors import UserError
-from lesionjax import experiment, generating
+from lesionjax import experiment, generating, pieces, run_data
 from lesionjax.evaluation.generation import fid
 from lesionjax.judging import Seen
 from lesionjax.sampling import Sampler, to_pixels
@@ -122,6 +122,16 @@ def test_a_judge_must_be_able_to_judge(generator_config, generator, run, tmp_pat
   (copy / 'seen.json').write_text(json.dumps(seen))
   with pytest.raises(UserError, match=r'gan.judge=.* was trained on \d+ of the \d+ images'):
     experiment.train(generator_config, str(tmp_path / 'run'))
+  # It, or the run that it started from, trained on generated images.
+  (copy / 'seen.json').write_text(json.dumps({'groups': [], 'images': ['generated-a-nv-0-1']}))
+  with pytest.raises(UserError, match=r'has trained on generated images \(generated-a-nv-0-1\)'):
+    experiment.train(generator_config, str(tmp_path / 'run'))
+  (copy / 'seen.json').write_text(json.dumps({'groups': [], 'images': []}))
+  config = json.loads((copy / 'config.json').read_text())
+  config['data']['synthetic'] = 'data/generated'
+  (copy / 'config.json').write_text(json.dumps(config))
+  with pytest.raises(UserError, match=r'has trained on generated images \(data/generated\)'):
+    experiment.train(generator_config, str(tmp_path / 'run'))
   assert not (tmp_path / 'run').exists()
 
 
@@ -133,7 +143,10 @@ def test_a_generator_is_measured_on_its_own_data(generator):
 def test_divergence_is_told_and_the_run_is_kept(generator_config, tmp_path):
   generator_config.optimiser.name = 'sgd'
   generator_config.gan.discriminator_learning_rate = 1e30
-  with pytest.raises(UserError, match=r'the loss is .* its gradient norm .* is kept|no checkpoint'):
+  advice = (
+    r'lower config\.optimiser\.learning_rate \(of the gen.*\) or config\.gan\.discriminator_l'
+  )
+  with pytest.raises(UserError, match=rf'the loss is .* its gradient norm .*; {advice}'):
     experiment.train(generator_config, str(tmp_path / 'run'))
   assert (tmp_path / 'run' / 'config.json').exists()
 
@@ -143,8 +156,30 @@ def test_a_collapsed_discriminator_is_told(generator_config, monkeypatch, tmp_pa
   with pytest.raises(UserError, match='discriminator has collapsed, for it says the same') as told:
     experiment.train(generator_config, str(tmp_path / 'run'))
   assert '\n' not in str(told.value)
+  assert '(the checkpoint before is kept)' in str(told.value)
   # What was saved within the epoch is there to carry on from.
   assert list((tmp_path / 'run' / 'checkpoints').glob('3'))
+  generator_config.checkpoint.every_steps = 0
+  with pytest.raises(UserError, match=r'has collapsed, .* \(there is no checkpoint yet\); lower'):
+    experiment.train(generator_config, str(tmp_path / 'none'))
+
+
+def test_logits_of_validation_that_are_no_numbers_are_told(generator_config, monkeypatch, tmp_path):
+  monkeypatch.setattr(generating, 'logit_metrics', lambda *_: {'loss': float('nan')})
+  with pytest.raises(UserError, match='logits of the discriminator on validation are not finite;'):
+    experiment.train(generator_config, str(tmp_path / 'run'))
+
+
+def test_a_class_without_training_images_is_told(generator_config, monkeypatch):
+  def without(config):
+    split = run_data.open_training_data(config)
+    return split.take(split.labels != 3)
+
+  monkeypatch.setattr(pieces, 'open_training_data', without)
+  name = run_data.open_data(generator_config, 'train').class_names[3]
+  message = f"config.task='generate' needs training images .* none of {name}: .* such a class\\.$"
+  with pytest.raises(UserError, match=message):
+    pieces.Pieces.of(generator_config)
 
 
 MISTAKES = {
@@ -199,3 +234,5 @@ def test_samples_do_not_depend_on_how_many_are_drawn_at_once(generator):
   whole = Sampler(run._model, 7)(run._weights, labels, 1)
   parts = Sampler(run._model, 3)(run._weights, labels, 1)
   np.testing.assert_allclose(whole.astype(int), parts.astype(int), atol=1)
+  # Half of the seeds are above what a signed number of 32 bits holds.
+  assert (Sampler(run._model, 7)(run._weights, labels, 2**32 - 1) != whole).any()

@@ -108,6 +108,31 @@ def test_a_phase_starts_from_the_best_epoch_with_a_step_of_its_own(config, tmp_p
     assert checkpoints.best_step == 4  # over all phases
 
 
+def test_the_best_epoch_is_one_of_the_last_phase_where_that_is_asked_for(
+  config, tmp_path, monkeypatch
+):
+  config.select.phase = 'last'
+  config.phases = ({'name': 'a', 'epochs': 2}, {'name': 'b', 'epochs': 2, 'start_from': 'best'})
+
+  def scores(*_):
+    return {'loss': 1.0, 'balanced_accuracy': values.pop(0)}
+
+  monkeypatch.setattr(phase_inputs.scoring, 'validation_metrics', scores)
+  values = [0.9, 0.1, 0.3, 0.2]
+  train(config, tmp_path / 'whole', monkeypatch)
+  killed = tmp_path / 'killed'
+  values = [0.9, 0.1, 0.3, 0.3, 0.2]
+  for kind, at in (('step', 9), ('validation', 12)):  # before and in its first epoch
+    with pytest.raises(Killed):
+      train(config, killed, monkeypatch, kind, at)
+  train(config, killed, monkeypatch)
+  for run in ('whole', 'killed'):
+    with Checkpoints(tmp_path / run) as checkpoints:
+      assert checkpoints.best_step == 12
+      assert checkpoints.progress(16).best_metric == 0.3
+  assert_identical(saved(killed, 16), saved(tmp_path / 'whole', 16))
+
+
 def test_patience_and_plateau_act_within_a_phase():
   rules = Rules('accuracy', patience_epochs=2, plateau_epochs=1)
   progress = Progress()

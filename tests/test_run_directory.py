@@ -65,6 +65,18 @@ def test_other_data_under_the_same_name_are_refused(tmp_path):
     run_directory.refuse_other_data(tmp_path, changed)
 
 
+@pytest.mark.parametrize(
+  ('part', 'other'), [('generator', 'b' * 64), ('seed', 1), ('counts', {'df': 6})]
+)
+def test_other_generated_images_are_refused(tmp_path, part, other):
+  made = {'generator': 'a' * 64, 'seed': 0, 'counts': {'df': 5}, 'commit': 'c'}
+  data = {'name': 'skin', 'config': '', 'version': '1', 'fingerprint': 'f', 'synthetic': made}
+  files.write_json(tmp_path / 'data.json', data)
+  run_directory.refuse_other_data(tmp_path, {**data, 'synthetic': {**made, 'commit': 'd'}})
+  with pytest.raises(UserError, match=r'other generated .* \(generator a{12}, seed 0, .*; now gen'):
+    run_directory.refuse_other_data(tmp_path, {**data, 'synthetic': {**made, part: other}})
+
+
 def test_a_run_killed_while_it_wrote_its_first_file_starts_again(tmp_path):
   (tmp_path / '.config.json.17.tmp').write_text('{')
   run_directory.check(tmp_path, base.get_config())

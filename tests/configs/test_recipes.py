@@ -100,6 +100,14 @@ def test_the_published_gan_as_in_the_text():
   assert lesion_gan.get_config().data.sampling == 'balanced'
 
 
+@pytest.mark.parametrize('protocol', ['rigorous', 'published'])
+@pytest.mark.parametrize('cleaning', ['hair-clahe', 'hair', 'none', ''])
+def test_generator_and_classifier_see_the_same_images(protocol, cleaning):
+  argument = f'data=ham10000,protocol={protocol}' + (f',cleaning={cleaning}' if cleaning else '')
+  made, seen = (recipe.get_config(argument) for recipe in (lesion_gan, isic2019_balance))
+  assert made.data.name == seen.data.name
+
+
 def test_the_published_head_lets_batch_statistics_drift():
   (published,) = phases_of(ham_resnet18_head.get_config('protocol=published'))
   (rigorous,) = phases_of(ham_resnet18_head.get_config())

@@ -20,31 +20,38 @@ from tests.report import fake_run
 CLASSES = ('other', 'mel')
 
 
-def write_classifiers(folder: pathlib.Path, skills: dict[str, float], images=90, resamples=40):
+def write_classifiers(
+  folder: pathlib.Path, skills: dict[str, float], images=90, resamples=40, classes=CLASSES
+):
   """Writes one run a name, the better the larger its skill; returns the folder."""
   names = list(skills)
   first = fake_run.write_fake_run(
-    folder / names[0], CLASSES, images, epochs=2, resamples=resamples, seed=1
+    folder / names[0], classes, images, epochs=2, resamples=resamples, seed=1
   )
   (first / 'report.html').touch()
   change(first / 'config.json', lambda config: config.update(evaluate={'resamples': resamples}))
   for name in names[1:]:
     shutil.copytree(first, folder / name)
   for seed, (name, skill) in enumerate(skills.items()):
-    _answer(folder / name, skill, seed, resamples)
+    _answer(folder / name, skill, seed, resamples, classes)
   return folder
 
 
-def _answer(run: pathlib.Path, skill: float, seed: int, resamples: int) -> None:
+def _answer(run: pathlib.Path, skill: float, seed: int, resamples: int, classes) -> None:
   """Gives a run predictions of its own, with the metrics that belong to them."""
   arrays = read(run)
   rng = np.random.default_rng(seed)
-  noise = rng.normal(size=len(arrays['label']))
-  logit = skill * (2 * arrays['label'] - 1) + noise
-  p = (1 / (1 + np.exp(-logit))).astype(np.float32)
-  arrays['probabilities'] = np.stack([1 - p, p], 1)
+  if len(classes) == 2:
+    noise = rng.normal(size=len(arrays['label']))
+    logit = skill * (2 * arrays['label'] - 1) + noise
+    p = (1 / (1 + np.exp(-logit))).astype(np.float32)
+    arrays['probabilities'] = np.stack([1 - p, p], 1)
+  else:
+    own = np.eye(len(classes))[arrays['label']]
+    p = np.exp(2 * skill * own + rng.normal(size=own.shape))
+    arrays['probabilities'] = (p / p.sum(1, keepdims=True)).astype(np.float32)
   np.savez_compressed(run / 'predictions_test.npz', **arrays)
-  found = evaluate(arrays['label'], arrays['probabilities'], arrays['group_id'], CLASSES, resamples)
+  found = evaluate(arrays['label'], arrays['probabilities'], arrays['group_id'], classes, resamples)
   change(run / 'metrics.json', lambda metrics: metrics.update(test=found))
 
 

@@ -57,8 +57,9 @@ def test_every_number_is_on_the_page(compared, page):
 
 
 def test_cautions_stand_above_the_numbers(compared, page):
-  assert 'These are 4 comparisons (2 runs, 2 metrics), uncorrected' in page.text
-  assert '0.2 of them here' in page.text
+  # Balanced accuracy, macro F1, accuracy and AUC; recall of either class.
+  assert 'These are 12 comparisons (2 runs, 4 metrics and 2 recalls), uncorrected' in page.text
+  assert '0.6 of them here' in page.text
   assert 'Each run was trained once' in page.text
   assert 'uncorrected' in compared[2]
 
@@ -81,7 +82,7 @@ def test_one_file_without_network_or_script(compared, page):
   assert all(page.alts)
   assert {path.name for path in (folder / 'figures').glob('*.svg')} == {
     'compare_balanced_accuracy.svg', 'compare_macro_auc.svg', 'compare_macro_f1.svg',
-    'compare_recall_0.svg', 'compare_recall_1.svg',
+    'compare_accuracy.svg', 'compare_recall_0.svg', 'compare_recall_1.svg',
   }  # fmt: skip
 
 
@@ -115,6 +116,29 @@ def test_many_classes_have_no_positive_one(compared):
   text = compare_page.text(many)
   assert 'Macro AUC' in text
   assert 'Macro F1' in text
+
+
+def test_the_rarest_classes_and_phases_are_told(compared, tmp_path):
+  _, found, _ = compared
+  found = json.loads(json.dumps(found))
+  found |= {'rare': ['mel'], 'recalls': ['rare_recall', *found['recalls']]}
+  for row in found['differences']:
+    row['differences']['rare_recall'] = row['differences']['recall/mel']
+  found['runs'][1]['best_phase'] = 'new_head'
+  page = Page(compare_page.write(tmp_path, found).read_text())
+  assert 'The rarest classes, mel, are the third with the fewest training images' in page.text
+  assert 'Recall of the rarest classes against row1: ' in page.text
+  assert '4 metrics and 3 recalls' in page.text
+  assert 'Phase of the epoch kept' in page.text
+  assert '1,840 MB new_head' in page.text
+  # A comparison of before has neither.
+  for key in ('rare', 'recalls'):
+    del found[key]
+  for run in found['runs']:
+    run.pop('best_phase', None)
+  assert (
+    '(2 runs, 4 metrics), uncorrected' in Page(compare_page.write(tmp_path, found).read_text()).text
+  )
 
 
 def test_words_about_seeds(compared):

@@ -60,7 +60,7 @@ def test_the_table_shows_every_run_and_what_is_real(compared, repository, capsys
   assert third[at] == f'**{far["value"]:+.3f} [{far["low"]:+.3f}, {far["high"]:+.3f}]**'
   assert second[head.index('Without contour')] == '12'
   assert 'to row1, image by image on the same 90 images' in lines[8]
-  assert 'They are 4 comparisons, uncorrected: 0.2 would be bold by chance.' in lines[8]
+  assert 'They are 8 comparisons, uncorrected: 0.4 would be bold by chance.' in lines[8]
   assert results.main([*root, 'table', '--check']) == 0
 
 

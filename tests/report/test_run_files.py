@@ -50,6 +50,20 @@ def test_the_lowest_loss_is_best(tmp_path):
   assert best_epoch(read_run(tmp_path)) == (2, 'loss')
 
 
+def test_the_best_epoch_of_the_last_phase(tmp_path):
+  records = [
+    record('validation', e, v, phase='a' if e < 3 else 'phase2')
+    for e, v in enumerate([0.9, 0.8, 0.2, 0.4, 0.3], 1)
+  ]
+  config = {'select': {'metric': 'accuracy', 'phase': 'last'}, 'phases': [{'name': 'a'}, {}]}
+  write_log(tmp_path, records)
+  (tmp_path / 'config.json').write_text(json.dumps(config))
+  assert best_epoch(read_run(tmp_path)) == (4, 'accuracy')
+  write_log(tmp_path, records[:2])  # stopped before it
+  (tmp_path / 'config.json').write_text(json.dumps(config))
+  assert best_epoch(read_run(tmp_path)) == (1, 'accuracy')
+
+
 @pytest.mark.parametrize('epochs', [1, 250])
 def test_one_epoch_and_hundreds_are_drawn_with_gaps(tmp_path, epochs):
   records = [

@@ -2,7 +2,7 @@
 
 import math
 
-from lesionjax.training.progress import Progress, Rules, after_epoch
+from lesionjax.training.progress import Progress, Rules, after_epoch, next_phase
 
 
 def run(values, losses=None, **rules):
@@ -61,6 +61,20 @@ def test_an_undefined_loss_does_not_hold_the_plateau():
 def test_a_floor_above_the_rate_does_not_raise_it():
   states = list(run([0.1] * 3, plateau_epochs=1, plateau_floor=100.0))
   assert states[-1].plateau_scale == 1
+
+
+def test_a_phase_that_begins_the_search_anew_has_the_best_epoch():
+  rules = Rules('accuracy')
+  progress = after_epoch(Progress(), {'accuracy': 0.9, 'loss': 1.0}, 1, rules)
+  kept, anew = next_phase(progress, 1), next_phase(progress, 1, forget_best=True)
+  assert (kept.best_metric, anew.best_metric) == (0.9, None)
+  assert (anew.best_step, anew.improvements) == (1, 1)  # until an epoch is finished
+  for step, accuracy in ((2, 0.3), (3, 0.4), (4, 0.35)):
+    kept, anew = (
+      after_epoch(p, {'accuracy': accuracy, 'loss': 1.0}, step, rules) for p in (kept, anew)
+    )
+  assert (kept.best_step, kept.improvements) == (1, 1)
+  assert (anew.best_step, anew.best_metric, anew.improvements) == (3, 0.4, 3)
 
 
 def test_survives_json():

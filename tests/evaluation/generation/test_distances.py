@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from lesionjax.evaluation.generation import fid, kid
+from lesionjax.evaluation.generation import distances, fid, fid_interval, kid, kid_interval
 
 
 def with_moments(rng, count, mean, covariance):
@@ -55,18 +55,94 @@ def brute_force(a, b):
 def test_kid_is_the_unbiased_discrepancy():
   rng = np.random.default_rng(3)
   a, b = rng.normal(size=(9, 5)), rng.normal(size=(7, 5)) + 0.5
-  found = kid(a, b)
-  assert found.value == pytest.approx(brute_force(a, b))
-  assert np.isnan(found.error)
+  assert kid(a, b) == pytest.approx(brute_force(a, b))
+
+
+def test_kid_does_not_depend_on_how_many_rows_are_taken_at_once(monkeypatch):
+  rng = np.random.default_rng(3)
+  a, b = rng.normal(size=(9, 5)), rng.normal(size=(7, 5)) + 0.5
+  monkeypatch.setattr(distances, '_ROWS', 4)
+  assert kid(a, b) == pytest.approx(brute_force(a, b))
 
 
 def test_kid_of_one_distribution_is_about_zero_and_of_two_is_not():
   rng = np.random.default_rng(4)
   a, b = rng.normal(size=(2, 400, 6))
-  same, other = kid(a, b, subset_size=100), kid(a, b + 1, subset_size=100)
-  assert abs(same.value) < 4 * same.error
-  assert other.value > 20 * other.error
-  assert kid(a, b, subset_size=100) == same
+  low, high = kid_interval(a, b, resamples=100)
+  assert low < 0 < high
+  assert low < kid(a, b) < high
+  low, high = kid_interval(a, b + 1, resamples=100)
+  assert 0 < low < kid(a, b + 1) < high
+  assert kid_interval(a, b, resamples=100) == kid_interval(a, b, resamples=100)
+
+
+def test_a_draw_of_kid_leaves_out_pairs_of_an_image_with_itself():
+  rng = np.random.default_rng(5)
+  a, b = rng.normal(size=(4, 3)), rng.normal(size=(5, 3)) + 0.5
+  of_a, of_b = np.array([[2.0, 0, 1, 1]]), np.array([[1.0, 1, 0, 3, 0]])
+  rows_a, rows_b = [0, 0, 2, 3], [0, 1, 3, 3, 3]
+
+  def mean(x, y, first, second, apart):
+    kernel = [(x[i] @ y[j] / 3 + 1) ** 3 for i in first for j in second if not apart or i != j]
+    return np.mean(kernel)
+
+  expected = mean(a, a, rows_a, rows_a, True) + mean(b, b, rows_b, rows_b, True)
+  expected -= 2 * mean(a, b, rows_a, rows_b, False)
+  assert distances._discrepancies(a, b, of_a, of_b)[0] == pytest.approx(expected)
+
+
+def test_kid_s_interval_holds_the_distance_of_the_populations():
+  # Two populations of forty images each, of which all pairs are known.
+  rng = np.random.default_rng(0)
+  population = rng.normal(size=(40, 3)), rng.normal(size=(40, 3)) * 1.2 + 0.6
+
+  def k(x, y):
+    return ((x @ y.T / 3 + 1) ** 3).mean()
+
+  a, b = population
+  truth = k(a, a) + k(b, b) - 2 * k(a, b)
+  held = 0
+  for seed in range(60):
+    drawn = [values[rng.integers(40, size=80)] for values in population]
+    low, high = kid_interval(*drawn, resamples=100, seed=seed)
+    held += low <= truth <= high
+  assert held >= 50  # 57 are expected
+
+
+def test_images_of_one_lesion_are_drawn_together():
+  rng = np.random.default_rng(6)
+  a, b = rng.normal(size=(60, 4)), rng.normal(size=(400, 4)) + 0.7
+  lesions = np.arange(60)
+  for interval in (kid_interval, fid_interval):
+    once = np.diff(interval(a, b))
+    twice = [np.tile(values, reps) for values, reps in ((a, (2, 1)), (lesions, 2))]
+    together, apart = np.diff(interval(twice[0], b, twice[1])), np.diff(interval(twice[0], b))
+    assert together == pytest.approx(once, rel=0.15)
+    assert apart < 0.9 * once
+
+
+def test_fid_s_interval_is_as_wide_as_it_varies():
+  rng = np.random.default_rng(7)
+  deviations = np.sqrt([1, 2, 0.5])
+  shift = np.array([1.0, 0.0, 0.5])
+  truth = shift @ shift + np.square(1 - deviations).sum()
+  values, halves, held = [], [], 0
+  for _ in range(150):
+    a, b = rng.normal(size=(150, 3)), rng.normal(size=(120, 3)) * deviations + shift
+    values.append(fid(a, b))
+    low, high = fid_interval(a, b)
+    halves.append((high - low) / 2)
+    held += low <= truth <= high
+  assert np.mean(halves) == pytest.approx(1.96 * np.std(values), rel=0.15)
+  assert held >= 0.9 * 150
+
+
+def test_fid_s_interval_of_fewer_images_than_features():
+  rng = np.random.default_rng(8)
+  a, b = rng.normal(size=(20, 30)), rng.normal(size=(25, 30)) + 0.5
+  low, high = fid_interval(a, b)
+  assert 0 < low < fid(a, b) < high
+  assert fid_interval(a, a) == pytest.approx((0, 0), abs=1e-9)
 
 
 def test_rows_are_images():

@@ -11,6 +11,7 @@ from data_builders.errors import UserError
 from lesionjax.models.generation import build_gan
 from lesionjax.models.generation.blocks import ConditionalNorm, Spectral
 from lesionjax.training.checkpoints import shapes
+from tests.models.test_strided import down_by_loops, up_by_loops
 
 
 def variables_of(model, size):
@@ -60,15 +61,7 @@ def test_images_and_logits_have_their_shapes(name, size):
 
 
 def conv(x, kernel, bias):
-  """4x4 px at stride 2, one zero around, as loops."""
-  padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-  side = x.shape[1] // 2
-  y = np.zeros((len(x), side, side, kernel.shape[3]))
-  for i in range(side):
-    for j in range(side):
-      seen = padded[:, 2 * i : 2 * i + 4, 2 * j : 2 * j + 4]
-      y[:, i, j] = np.einsum('bhwc,hwcd->bd', seen, kernel)
-  return y + bias
+  return down_by_loops(x, kernel) + bias
 
 
 def leaky(x):
@@ -87,6 +80,59 @@ def test_the_published_discriminator_by_hand():
   expected = x.reshape(2, -1) @ p['logit']['kernel'][:, 0] + p['logit']['bias']
   found = model.apply(variables, jnp.float32(image), label, False, method='discriminate')
   np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def colours(x, p):
+  """3x3 px, one zero around, and tanh."""
+  padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+  y = np.zeros((*x.shape[:3], 3))
+  for i in range(x.shape[1]):
+    for j in range(x.shape[2]):
+      y[:, i, j] = np.einsum('bhwc,hwcd->bd', padded[:, i : i + 3, j : j + 3], p['kernel'])
+  return np.tanh(y + p['bias'])
+
+
+def test_the_published_generator_by_hand():
+  model = build_gan('published', 3, 16, 8, widths=(5, 4, 6, 3))
+  variables = filled(model, 16)
+  stats = variables['batch_stats']['generator']
+  for norm in stats.values():
+    norm['var'] = np.abs(norm['var'])
+  p, s = (jax.tree.map(np.float64, t) for t in (variables['params']['generator'], stats))
+  latent, label = np.random.default_rng(1).normal(size=(2, 8)), np.array([2, 0])
+  x = latent * p['label']['embedding'][label] @ p['dense']['kernel'] + p['dense']['bias']
+  x = x.reshape(2, 2, 2, 5)  # a map of an eighth of the side
+  for number in (1, 2, 3):
+    x = up_by_loops(x, p[f'up{number}']['kernel']) + p[f'up{number}']['bias']
+    moments, norm = s[f'norm{number}'], p[f'norm{number}']
+    x = (x - moments['mean']) / np.sqrt(moments['var'] + 1e-3) * norm['scale'] + norm['bias']
+    x = leaky(x)
+  expected = colours(x, p['image'])
+  found = model.apply(variables, jnp.float32(latent), label, False, method='generate')
+  np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+  assert 0.05 < np.abs(expected).mean() < 0.95
+
+
+def test_the_projection_generator_by_hand():
+  model = build_gan('projection', 3, 16, 8, width=3, discriminator_width=4, embedding=5)
+  variables = filled(model, 16)
+  p = jax.tree.map(np.float64, variables['params']['generator'])
+  latent, label = np.random.default_rng(1).normal(size=(2, 8)), np.array([2, 0])
+  condition = np.concatenate((latent, p['label']['embedding'][label]), 1)
+
+  def norm(x, name):
+    dense = p[name]['modulation']
+    scale, shift = np.split(condition @ dense['kernel'] + dense['bias'], 2, -1)
+    plain = (x - x.mean((1, 2), keepdims=True)) / np.sqrt(x.var((1, 2), keepdims=True) + 1e-5)
+    return leaky(plain * (1 + scale[:, None, None]) + shift[:, None, None])
+
+  x = (condition @ p['dense']['kernel'] + p['dense']['bias']).reshape(2, 4, 4, 12)
+  for before, after in ((4, 8), (8, 16)):
+    x = up_by_loops(norm(x, f'norm{before}'), p[f'up{after}']['kernel'])
+  expected = colours(norm(x, 'norm16'), p['image'])
+  found = model.apply(variables, jnp.float32(latent), label, False, method='generate')
+  np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+  assert 0.05 < np.abs(expected).mean() < 0.95
 
 
 def test_the_projection_discriminator_by_hand():
