@@ -16,12 +16,14 @@ __all__ = ['load']
 
 # What imports jax and its company, which the wheel alone does not install.
 _TRAINING_SIDE = (
-  'assembly', 'compared_runs', 'comparing', 'compilation', 'config', 'cross_fitting',
-  'data.augment', 'data.colour', 'data.noise', 'data.render', 'data.stream', 'data.warp', 'dry_run',
-  'evaluating', 'experiment', 'generating', 'generation_scoring', 'generation_writing', 'inference',
-  'judging', 'mask_scoring', 'mask_writing', 'models', 'modes', 'phase_inputs', 'phases', 'pieces',
-  'predictor', 'processes', 'run_data', 'run_directory', 'sampling', 'scoring', 'segmenting',
-  'starting', 'sweeping', 'training', 'two_stage',
+  'additions', 'assembly', 'compared_runs', 'comparing', 'compilation', 'config', 'config_values',
+  'cross_fitting', 'data.augment', 'data.between', 'data.colour', 'data.features', 'data.memory',
+  'data.noise', 'data.render', 'data.resample', 'data.stream', 'data.warp', 'dry_run',
+  'environment', 'evaluating', 'experiment', 'gan_config', 'generating', 'generation_scoring',
+  'generation_writing', 'inference', 'judging', 'mask_scoring', 'mask_writing', 'models', 'modes',
+  'phase_inputs', 'phases', 'pieces', 'predictor', 'processes', 'report.model_table', 'run_data',
+  'run_directory', 'sampling', 'scoring', 'segmenting', 'starting', 'sweeping', 'training',
+  'two_stage',
 )  # fmt: skip
 
 
