@@ -264,9 +264,10 @@ def _complete(config: ConfigDict) -> None:
       place = place.get(section, {})
     if name not in place:
       place[name] = value
-  if 'ldam_scale' in config.train:  # the head's own scale now: what counts is margin times scale
-    config.train.ldam_margin *= config.train.ldam_scale / COSINE_SCALE
-    del config.train['ldam_scale']
+  train = config.get('train', {})
+  if 'ldam_scale' in train:  # the head's own scale now: what counts is margin times scale
+    train.ldam_margin *= train.ldam_scale / COSINE_SCALE
+    del train['ldam_scale']
 
 
 def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:

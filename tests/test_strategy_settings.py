@@ -166,3 +166,9 @@ def test_settings_of_a_phase_are_its_own(config):
   assert (whole.train.class_weights, deferred.train.class_weights) == ('none', 'effective')
   assert (whole.data.sampling, deferred.data.sampling) == ('uniform', 'oversample')
   assert (deferred.data.resample, head.data.resample) == ('none', 'smote')
+
+
+def test_a_part_of_a_configuration_is_read_too():
+  # As where only parameters are counted.
+  found = config_lib.from_dict({'task': 'classify', 'model': {'name': 'cnn'}})
+  assert found.model.name == 'cnn'

@@ -109,9 +109,9 @@ def test_ldam_is_the_published_loss_of_cosines(scores):
   logits, labels = scores
   cosines = logits / np.abs(logits).max()
   shifted = cosines - 0.4 * np.eye(4)[labels] * (COUNTS[labels, None] ** -0.25)
-  expected = -own(log_softmax(20.0 * shifted), labels)
-  loss = make(loss='ldam', ldam_margin=0.4, ldam_scale=20.0)
-  check(loss, expected, (20.0 * cosines, labels))
+  expected = -own(log_softmax(30.0 * shifted), labels)
+  loss = make(loss='ldam', ldam_margin=0.4)
+  check(loss, expected, (30.0 * cosines, labels))
 
 
 def test_balanced_weights_are_scikit_learn_s():
