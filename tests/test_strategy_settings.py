@@ -78,7 +78,7 @@ def config(tiny_config, monkeypatch):
     (
       (),
       {'model.arguments.head': 'linear'},
-      r"loss='ldam' takes .* head='linear' are none: set the head to one of 'cosine', 'mlp_",
+      r"loss='ldam' takes .*head='linear' are none: set the head to one of 'cosine', 'mlp_",
     ),
     ((), {'select.phase': 'first'}, r"select\.phase='first' is not one of 'any', 'last'"),
   ],
@@ -141,7 +141,7 @@ def test_a_key_that_came_later_changes_nothing_of_runs_from_before(
   assert default[name] == neutral
   for values in (old, old['segmenter'] or {}):
     place, name = place_of(values, key) if values else ({}, '')
-    if place.get(name) == neutral:  # else the run had it, or was of another task
+    if name in place and place[name] == neutral:  # else the run had it, or was of another task
       del place[name]
   assert old != plain
   assert not config_lib.differences(plain, config_lib.to_dict(config_lib.from_dict(old)))
