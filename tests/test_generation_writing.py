@@ -200,7 +200,6 @@ def test_classes_are_filled_by_the_images_that_trained(generator, changes):
   counts = np.bincount(train.labels, minlength=len(train.class_names)).tolist()
   expected = dict(zip(train.class_names, counts, strict=True))
   assert generation_writing._support(run) == expected
-  assert len({*counts}) > 1
 
 
 @pytest.mark.parametrize('seed', [-1, 2**32])
