@@ -43,7 +43,9 @@ def best_record(run: Run) -> dict[str, Any] | None:
 def best_epoch(run: Run) -> tuple[float, str] | None:
   """Epoch whose checkpoint was kept and the metric that chose it; None where nothing tells."""
   record = best_record(run)
-  return record and (_epoch(record), str(run.option('select.metric', 'balanced_accuracy')))
+  if record is None:
+    return None
+  return _epoch(record), str(run.option('select.metric', 'balanced_accuracy'))
 
 
 def phase_starts(run: Run) -> list[tuple[float, str]]:
