@@ -54,10 +54,8 @@ def train(config: ConfigDict, workdir: str, profile: bool = False) -> str:
   two_stage.check(config)
   _check_geometry(config)
   stored, config = config, two_stage.resolve(config, run_dir)
-  if config.segmenter is not None:
-    Pieces.of(
-      two_stage.segmenter_config(config)
-    )  # its mistakes are told before a directory is made
+  if config.segmenter is not None:  # its mistakes are told before a directory is made
+    Pieces.of(two_stage.segmenter_config(config))
   pieces = Pieces.of(config, str(run_dir / 'profile') if profile else '')
   _check_held_out(pieces)
   if not run_directory.has_begun(run_dir):  # a run that is carried on needs no initialiser
