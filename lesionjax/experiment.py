@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import time
 
 import jax
 import numpy as np
@@ -148,14 +150,19 @@ def _train(pieces: Pieces, run_dir: epath.Path) -> Progress:
         if not phase.finished(int(state.step), progress):
           if jax.process_index() == 0:  # of an evaluation half way
             (run_dir / 'environment.json').unlink(missing_ok=True)
+          start = time.perf_counter()
+          batches, validate = inputs.batches(phase, state), inputs.validator(phase)
+          # Where a phase stores features, this is most of the work of its training.
+          spent = progress.train_wall_s + time.perf_counter() - start
+          progress = dataclasses.replace(progress, train_wall_s=spent)
           state, progress = run_loop(
             phase.task,
             state,
-            inputs.batches(phase, state),
+            batches,
             plan=phase.plan,
             key=train_key,
             mesh=pieces.mesh,
-            validate=inputs.validator(phase),
+            validate=validate,
             checkpoints=checkpoints,
             writer=writer,
             progress=progress,
