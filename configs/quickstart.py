@@ -5,7 +5,8 @@ Command: make quickstart
 
 A small U-Net finds the lesion first, in the same run; the CNN sees the crop around it.
 
-Result on test: macro AUC .986; time and memory: see README.
+Result on test: macro AUC .980 (.966 to .989), colour alone .712. Two CPU cores: 3:46 from an
+installed clone to the report, nothing compiled before; 1.2 GB of memory.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import time
 
 import jax
 import numpy as np
@@ -57,10 +59,8 @@ def train(config: ConfigDict, workdir: str, profile: bool = False) -> str:
   two_stage.check(config)
   _check_geometry(config)
   stored, config = config, two_stage.resolve(config, run_dir)
-  if config.segmenter is not None:
-    Pieces.of(
-      two_stage.segmenter_config(config)
-    )  # its mistakes are told before a directory is made
+  if config.segmenter is not None:  # its mistakes are told before a directory is made
+    Pieces.of(two_stage.segmenter_config(config))
   pieces = Pieces.of(config, str(run_dir / 'profile') if profile else '')
   _check_held_out(pieces)
   if not run_directory.has_begun(run_dir):  # a run that is carried on needs no initialiser
@@ -162,14 +162,19 @@ def _train(pieces: Pieces, run_dir: epath.Path) -> Progress:
         if not phase.finished(int(state.step), progress):
           if jax.process_index() == 0:  # of an evaluation half way
             (run_dir / 'environment.json').unlink(missing_ok=True)
+          start = time.perf_counter()
+          batches, validate = inputs.batches(phase, state), inputs.validator(phase, run_dir)
+          # Where a phase stores features, this is most of the work of its training.
+          spent = progress.train_wall_s + time.perf_counter() - start
+          progress = dataclasses.replace(progress, train_wall_s=spent)
           state, progress = run_loop(
             phase.task,
             state,
-            inputs.batches(phase, state),
+            batches,
             plan=phase.plan,
             key=train_key,
             mesh=pieces.mesh,
-            validate=inputs.validator(phase, run_dir),
+            validate=validate,
             checkpoints=checkpoints,
             writer=writer,
             progress=progress,

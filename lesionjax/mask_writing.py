@@ -121,8 +121,8 @@ def check(
   if segmenter:
     segmenter.check_preprocessing(data)
     data_dir = data_dir or segmenter.config.data.data_dir
-  open_builder(data, data_dir or None)
   _check_folder(run_directory.locate(out), _origin(data, run_dir), cross_fit)
+  open_builder(data, data_dir or None)
   return segmenter
 
 

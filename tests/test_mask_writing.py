@@ -40,9 +40,10 @@ def test_masks_of_a_segmenter_that_saw_the_images_serve_no_evaluation(
   leaky = shutil.copytree(otsu, tmp_path / 'leaky')
   split = mask_writing.open_split(TINY, 'test', str(tiny_data_dir))
   change(leaky / 'seen.json', groups=[str(split.group_ids[0])])
+  before = set(run.rglob('*'))
   with pytest.raises(UserError, match=r'Evaluation with the lesion masks .* was trained on \d+ of'):
     experiment.evaluate(str(run), lesion='crop', lesion_masks=str(leaky))
-  assert not (run / 'external').exists()
+  assert set(run.rglob('*')) == before
 
 
 def test_masks_that_nobody_looks_at_are_told(run, otsu):

@@ -1,6 +1,7 @@
 """Whole runs in phases: killed anywhere and resumed, stopped early, stored features, bad keys."""
 
 import json
+import time
 
 import jax
 import numpy as np
@@ -76,6 +77,20 @@ def test_stored_features_train_as_images_do(config, tmp_path, monkeypatch):
   one, other = (records(tmp_path / name) for name in ('stored', 'images'))
   for a, b in zip(one, other, strict=True):
     assert a['loss'] == pytest.approx(b['loss'], rel=1e-3)
+
+
+def test_storing_features_counts_as_training(config, tmp_path, monkeypatch):
+  config.phases = (HEAD,)
+  features, clock, late = phase_inputs.Inputs._features, time.perf_counter, [0]
+
+  def slow(*arguments):
+    late[0] += 30  # seconds that pass on the clock, not in the test
+    return features(*arguments)
+
+  monkeypatch.setattr(time, 'perf_counter', lambda: clock() + late[0])
+  monkeypatch.setattr(phase_inputs.Inputs, '_features', slow)
+  progress = train(config, tmp_path / 'run', monkeypatch)
+  assert progress.train_wall_s >= 60  # of training and validation images
 
 
 def test_a_phase_starts_from_the_best_epoch_with_a_step_of_its_own(config, tmp_path, monkeypatch):

@@ -28,7 +28,8 @@ class Progress:
     epochs_on_plateau: since the lowest loss or the last reduction.
     plateau_scale: product of the phase's reductions so far.
     stopped_early: whether patience ran out in this phase.
-    train_wall_s: seconds spent training, over all starts and phases.
+    train_wall_s: seconds spent training and on the features that it stores, over all starts and
+      phases.
   """
 
   epoch: int = 0

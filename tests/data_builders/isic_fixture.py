@@ -55,7 +55,8 @@ def archive(path: pathlib.Path, folder: str, members: Mapping[str, bytes], suffi
   """Writes a zip archive with all members in one folder."""
   with zipfile.ZipFile(path, 'w') as file:
     for name, data in members.items():
-      file.writestr(f'{folder}/{name}{suffix}', data)
+      # Dated alike: the same content gives the same archive.
+      file.writestr(zipfile.ZipInfo(f'{folder}/{name}{suffix}'), data)
 
 
 def write(directory: pathlib.Path, files: Mapping[str, bytes]) -> pathlib.Path:
