@@ -68,30 +68,17 @@ def evaluate(
   if data_dir:
     config.data.data_dir = data_dir
   class_names = run_directory.class_names(run_dir)
-  out_dir, names = run_dir, [config.data.validation_split, config.data.test_split]
+  told = bool(lesion or lesion_masks)
+  names = [config.data.validation_split, config.data.test_split]
   if eval_data:
     names = [eval_split or config.data.test_split]
     _check_preprocessing(config, eval_data)
-  if eval_data or lesion or lesion_masks:
-    view = ['lesion', lesion, _short(lesion_masks)] if lesion or lesion_masks else []
-    parts = [eval_data.replace('/', '_') or 'own', eval_split, *view]
-    out_dir = run_dir / 'external' / '_'.join(filter(None, parts))
+  out_dir = _place(run_dir, eval_data, eval_split, lesion, lesion_masks)
   _look_otherwise(config, run_dir, eval_data, lesion, lesion_masks)
-  data = run_data.describe_data(config, eval_data)
-  if not eval_data:
-    # Masks that were told are others than the run's on purpose.
-    data |= _known_masks(run_dir) if lesion or lesion_masks else run_data.describe_masks(config)
-    run_directory.refuse_other_data(run_dir, data)
+  data = _describe(config, run_dir, eval_data, told)
   splits = {name: _scored(run_data.open_data(config, name, eval_data)) for name in names}
   for split in splits.values():
-    if config.task == 'classify':
-      scoring.labels_of(split, class_names)
-    published = config.protocol == 'published' and not eval_data
-    run_directory.refuse_seen(run_dir, split, 'Evaluation', images_only=published)
-    if split.lesion.looks and config.data.lesion_masks != 'true':
-      masks = config.data.lesion_masks
-      purpose = f'Evaluation with the lesion masks {masks}'
-      run_directory.refuse_seen(masks, split, purpose, images_only=published)
+    _check_unseen(config, run_dir, split, class_names, bool(eval_data))
   outputs = _predict_splits(config, run_dir, splits, class_names)
   if jax.process_index() != 0:
     processes.wait_for_all('report')  # which the first writes
@@ -110,6 +97,18 @@ def evaluate(
   return report
 
 
+def _place(
+  run_dir: epath.Path, eval_data: str, eval_split: str, lesion: str, lesion_masks: str
+) -> epath.Path:
+  """Where results go: beside the run's own where other data, or another view, are evaluated."""
+  told = bool(lesion or lesion_masks)
+  if not eval_data and not told:
+    return run_dir
+  view = ['lesion', lesion, _short(lesion_masks)] if told else []
+  parts = [eval_data.replace('/', '_') or 'own', eval_split, *view]
+  return run_dir / 'external' / '_'.join(filter(None, parts))
+
+
 def _short(masks: str) -> str:
   """A name for a folder of masks, 'true' as it is: folders of one name are told apart."""
   if masks in ('', 'true'):
@@ -121,6 +120,46 @@ def _short(masks: str) -> str:
 def _known_masks(run_dir: epath.Path) -> dict[str, Any]:
   data = run_directory.read_json(run_dir, 'data.json', f'{run_dir} has no data.json')
   return {'masks': data['masks']} if 'masks' in data else {}
+
+
+def _describe(
+  config: ConfigDict, run_dir: epath.Path, eval_data: str, told: bool
+) -> dict[str, Any]:
+  """What is remembered of the data; refuses a run's own where they have changed since.
+
+  Args:
+    config: of the run, as it looks now.
+    run_dir: of the run.
+    eval_data: another data set; '' is the run's own.
+    told: whether another view of the lesion was asked for: masks differ on purpose then.
+  """
+  data = run_data.describe_data(config, eval_data)
+  if not eval_data:
+    data |= _known_masks(run_dir) if told else run_data.describe_masks(config)
+    run_directory.refuse_other_data(run_dir, data)
+  return data
+
+
+def _check_unseen(
+  config: ConfigDict,
+  run_dir: epath.Path,
+  split: Split,
+  class_names: tuple[str, ...],
+  external: bool,
+) -> None:
+  """Refuses a split whose classes the run does not know, or that it or its masks were made from.
+
+  Raises:
+    UserError: naming the split and what is known of it.
+  """
+  if config.task == 'classify':
+    scoring.labels_of(split, class_names)
+  published = config.protocol == 'published' and not external
+  run_directory.refuse_seen(run_dir, split, 'Evaluation', images_only=published)
+  masks = config.data.lesion_masks
+  if split.lesion.looks and masks != 'true':
+    purpose = f'Evaluation with the lesion masks {masks}'
+    run_directory.refuse_seen(masks, split, purpose, images_only=published)
 
 
 def _look_otherwise(
