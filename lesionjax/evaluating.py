@@ -83,7 +83,7 @@ def evaluate(
   splits = {name: _scored(run_data.open_data(config, name, eval_data)) for name in names}
   published = config.protocol == 'published' and not eval_data
   for split in splits.values():
-    _check_new(config, run_dir, split, class_names, published)
+    _check_unseen(config, run_dir, split, class_names, published)
   outputs = _predict_splits(config, run_dir, splits, class_names)
   added = _added(config, run_dir) if out_dir == run_dir else {}
   if jax.process_index() != 0:
@@ -142,7 +142,7 @@ def _describe(
   return data
 
 
-def _check_new(
+def _check_unseen(
   config: ConfigDict,
   run_dir: epath.Path,
   split: Split,

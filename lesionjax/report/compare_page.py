@@ -120,6 +120,7 @@ def _forest(found: Mapping[str, Any], metric: str) -> Plot:
   axes.set_yticks(range(len(rows)), [figures.shorten(row['name'], 18) for row in rows])
   axes.set_ylim(len(rows) - 0.4, -0.6)
   axes.grid(False, axis='y')
+  axes.locator_params(axis='x', nbins=6)  # small differences have long numbers
   name = compare_words.metric_name(metric, found)
   axes.set_xlabel(f'{name}, run - {figures.shorten(found["reference"], 18)}')
   values = [_told(row['differences'][metric], signed=True) for row in rows]

@@ -60,7 +60,7 @@ class Checkpoints:
     ranks = {saved.step: saved.metrics['rank'] for saved in found}
     return max(ranks, key=lambda step: ranks[step]) if ranks else None
 
-  def save(self, state: State, data: Any, progress: Progress, is_best: bool = False) -> None:
+  def save(self, state: State, data: Any, progress: Progress) -> None:
     """Writes a checkpoint and waits for it; one that this step has already stays.
 
     Raises:
@@ -74,7 +74,7 @@ class Checkpoints:
         step,
         {'weights': _weights(state), 'rest': _rest(state), 'data': data},
         force=True,
-        metrics={'rank': progress.improvements} if is_best else None,
+        metrics={'rank': progress.improvements} if progress.best_step == step else None,
         custom_metadata=progress.to_json(),
       )
 

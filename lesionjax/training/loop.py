@@ -115,16 +115,13 @@ def train(
         loss = _record(pending, plan, writer, checkpoints, task.advice)
         writer.flush()
         line.show(step, loss, step / plan.steps_per_epoch)
-      is_best = False
       if end_of_epoch:
         clock.stop_epoch(step, plan.batch_size)
-        before = progress.improvements
         state, progress = _finish_epoch(task, state, step, plan, progress, validate, writer, clock)
-        is_best = progress.improvements > before
       if save_due:
         writer.flush()
         progress = dataclasses.replace(progress, train_wall_s=progress.train_wall_s + clock.lap())
-        checkpoints.save(state, batches, progress, is_best)
+        checkpoints.save(state, batches, progress)
       if stopping:
         raise Interrupted(step)
     if stop.requested(agree=True):  # during the last validation

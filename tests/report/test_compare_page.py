@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
@@ -149,3 +150,23 @@ def test_words_about_seeds(compared):
   assert compare_words.sentences(found)[-1] == 'Not finished and left out: b_seed2.'
   assert 'Each run was trained once' in compare_words.cautions({**found, 'seeds': [0]})[1]
   assert 'means of 2 trainings' in compare_words.cautions({**found, 'seeds': [0, 1]})[1]
+
+
+@pytest.mark.parametrize(('low', 'high'), [(-0.0125, 0.0075), (-0.0009, 0.0005), (-0.2, 0.1)])
+def test_numbers_below_a_plot_stand_apart(compared, low, high):
+  found = json.loads(json.dumps(compared[1]))
+  verdict = 'no difference shown'
+  entry = {'value': (low + high) / 2, 'low': low, 'high': high, 'verdict': verdict}
+  for row in found['differences']:
+    row['differences']['macro_auc'] = entry
+  plot = compare_page._forest(found, 'macro_auc')
+  plot.figure.canvas.draw()
+  (axes,) = plot.figure.axes
+  left, right = axes.get_xlim()
+  boxes = [
+    label.get_window_extent()
+    for at, label in zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
+    if left <= at <= right
+  ]
+  assert len(boxes) >= 3
+  assert all(one.x1 + 3 < two.x0 for one, two in itertools.pairwise(boxes))

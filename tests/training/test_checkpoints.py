@@ -32,7 +32,7 @@ def test_a_full_disk_is_one_sentence_and_keeps_the_checkpoint_before(tmp_path, f
   state = State(zero, params, {}, {}, {}, jnp.ones(()), tally.empty(2))
   data = iter(grain.MapDataset.range(10).to_iter_dataset())
   with Checkpoints(tmp_path) as checkpoints:
-    checkpoints.save(state, data, Progress(), is_best=True)
+    checkpoints.save(state, data, Progress())  # step 0 is the best of a new Progress
 
   def fill():
     with Checkpoints(tmp_path) as checkpoints:

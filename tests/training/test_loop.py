@@ -35,7 +35,7 @@ class Checkpoints:
   def __init__(self):
     self.steps = []
 
-  def save(self, state, data, progress, is_best):
+  def save(self, state, data, progress):
     self.steps.append(int(state.step))
 
 
