@@ -6,6 +6,7 @@ Command: python main.py --config=configs/isic2019_balance.py --workdir=runs/bala
   other images:  --config=configs/isic2019_balance.py:cleaning=none   (or cleaning=hair)
   from our run:  --config=configs/isic2019_balance.py:weights=run,size=64 --config.init_from=RUN
   no network:    --config=configs/isic2019_balance.py:arm=direct,weights=random,size=64,epochs=8
+  a faster one:  --config=configs/isic2019_balance.py:model=resnet18,weights=random,size=64
   as published:  --config=configs/isic2019_balance.py:protocol=published   (data=ham10000: theirs)
   a strategy:    --config=configs/isic2019_balance.py:strategy=class_weights,steps=equal
   their SMOTE:   --config=configs/isic2019_balance.py:strategy=smote,arm=head,weights=run
@@ -58,6 +59,7 @@ _COMMON = {
   'cleaning': arguments.CLEANING,
   'data': ('isic2019', 'ham10000'),
   'weights': arguments.WEIGHTS,
+  'model': ('efficientnet_b2', 'resnet18'),
   'lesion': MODES,
   'steps': ('text', 'equal'),
   'synthetic': '',
@@ -71,8 +73,9 @@ def get_config(argument: str = '') -> ConfigDict:
   Args:
     argument: KEY=VALUE pairs: protocol=rigorous|published, size (px), epochs (of all phases: 30,
       with arm=head 50), arm=two_phase|direct|head, cleaning=hair-clahe|hair|none,
-      data=isic2019|ham10000, weights=imagenet|run|random, lesion=none|mask|crop|mask_crop|attention
-      (of which the text masks), steps=text|equal, strategy (see configs/strategies.py), seed,
+      data=isic2019|ham10000, weights=imagenet|run|random,
+      model=efficientnet_b2|resnet18, lesion=none|mask|crop|mask_crop|attention (of which the text
+      masks), steps=text|equal, strategy (see configs/strategies.py), seed,
       synthetic (a directory of generated images, of strategy=cgan).
   """
   chosen = arguments.parse('isic2019_balance', argument, {**_VARIED, **_COMMON})
@@ -89,8 +92,8 @@ def get_config(argument: str = '') -> ConfigDict:
   config.data.lesion = chosen['lesion']
   config.data.synthetic = chosen['synthetic']
 
-  config.model.name = 'efficientnet_b2'
-  if chosen['weights'] == 'random':
+  config.model.name = chosen['model']
+  if chosen['weights'] == 'random' and chosen['model'] == 'efficientnet_b2':
     with config.unlocked():
       config.model.arguments.momentum = 0.9  # Keras' .99 outlasts a short run from drawn weights
   # What colour alone tells is the same with every strategy and seed.
