@@ -63,7 +63,7 @@ def get_config(argument: str = '') -> ConfigDict:
   config.normalise.mean = config.normalise.std = (0.5, 0.5, 0.5)  # colours in [-1, 1]
   config.model.name = chosen['model']
   config.train.epochs = chosen['epochs']
-  config.train.batch_size = 64
+  config.train.batch_size = 16  # in a short training updates count more than their precision
   config.optimiser.name = 'adam'
   config.select.metric = chosen['judge']
   config.evaluate.batch_size = 100
