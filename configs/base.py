@@ -232,6 +232,7 @@ def _gan() -> ConfigDict:
   # Updates of the discriminator before the generator's one; each takes its own part of the batch.
   gan.discriminator_steps = 1
   gan.r1 = 0.0  # weight of the squared slope of the discriminator at real images; 0 = off
+  gan.r1_every = 16  # steps between two such penalties, each of as many times the weight
   # Of what the discriminator sees, real or generated: 'colour', 'translation', 'cutout'.
   gan.augment = ('colour', 'translation', 'cutout')
   gan.augment_strength = 1.0  # 0 = none, 1 = as published

@@ -202,6 +202,7 @@ def _adversarial(config: ConfigDict, settings: Settings, plan: Plan) -> adversar
     schedule=settings.schedule,
     loss=gan.loss,
     r1=gan.r1,
+    r1_every=gan.r1_every,
     augment=tuple(gan.augment),
     augment_strength=gan.augment_strength,
     discriminator_steps=gan.discriminator_steps,

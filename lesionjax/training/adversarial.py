@@ -36,6 +36,8 @@ class Settings:
     loss: of `adversarial_losses.LOSSES`.
     r1: weight of the mean squared norm of the discriminator's gradient in real images, halved
       (Mescheder et al., "Which Training Methods for GANs do actually Converge?", 2018); 0 = none.
+    r1_every: steps from one such penalty to the next, which weighs as many times as much (Karras et
+      al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, section 3.1).
     augment: of `diffaugment.NAMES`, before the discriminator.
     augment_strength: of these, in [0, 1].
     discriminator_steps: updates of the discriminator before the generator's one, each on its own
@@ -48,6 +50,7 @@ class Settings:
   schedule: optax.Schedule
   loss: str = 'hinge'
   r1: float = 0.0
+  r1_every: int = 1
   augment: tuple[str, ...] = ()
   augment_strength: float = 1.0
   discriminator_steps: int = 1
@@ -131,7 +134,7 @@ class _Update:
       per_image = loss(of_real, of_fake)
       total = per_image.mean()
       if self.settings.r1:
-        total += 0.5 * self.settings.r1 * self._penalty(params, state, real, label, keys)
+        total += self._weighted_penalty(params, state, real, label, keys)
       return total, (per_image.mean(), of_real, of_fake, stats)
 
     params = state.params['discriminator']
@@ -187,6 +190,17 @@ class _Update:
       variables, image, label, True, method='discriminate', mutable=['batch_stats'],
       rngs={'dropout': key},
     )  # fmt: skip
+
+  def _weighted_penalty(
+    self, params: PyTree, state: State, real: Array, label: Array, keys: list[Array]
+  ) -> Array:
+    """The penalty as it is added to the loss: 0 in the steps between."""
+    every = self.settings.r1_every
+    due = state.step % every == 0
+    penalty = jax.lax.cond(
+      due, lambda: self._penalty(params, state, real, label, keys), lambda: jnp.zeros(())
+    )
+    return 0.5 * self.settings.r1 * every * penalty
 
   def _penalty(self, params: PyTree, state: State, real: Array, label: Array, keys: list[Array]):
     """Mean over real images of the squared norm of the logit's gradient, as Zhao's code has it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -128,9 +130,33 @@ def test_r1_is_the_squared_slope_of_the_logit_in_the_image(batch):
   np.testing.assert_allclose(change, [-0.25 * 6.0 * 0.3 / 48, 0], rtol=1e-4, atol=1e-7)
 
 
-@pytest.mark.parametrize('name', ['projection', 'published'])
-def test_the_penalty_of_a_network_equals_finite_differences(name):
-  model = small(name)
+def test_the_penalty_is_due_now_and_then_and_weighs_more(batch):
+  def changes(every):
+    penalised, plain = (
+      adversarial.make_task(linear(), settings(r1=r1, r1_every=every), prepare) for r1 in (6.0, 0.0)
+    )
+    found = []
+    for step in range(3):
+      state = jax.jit(plain.init)(jax.random.key(0), batch)
+      state = dataclasses.replace(state, step=jnp.int32(step))
+      after = [
+        jax.jit(task.train_step)(state, batch, jax.random.key(1))[0].params['discriminator']['a']
+        for task in (penalised, plain)
+      ]
+      found.append(float(after[0][0] - after[1][0]))
+    return found
+
+  always, seldom = changes(1), changes(2)
+  np.testing.assert_allclose(seldom, [2 * always[0], 0, 2 * always[2]], rtol=1e-4, atol=1e-7)
+  assert always[0] < 0
+
+
+@pytest.mark.parametrize(
+  ('name', 'options'),
+  [('projection', {}), ('projection', {'spectral': True}), ('published', {})],
+)
+def test_the_penalty_of_a_network_equals_finite_differences(name, options):
+  model = small(name, **options)
   task = adversarial._Update(model, settings(), prepare)
   rng = np.random.default_rng(0)
   image = jnp.asarray(rng.uniform(-1, 1, (2, 16, 16, 3)), jnp.float32)
@@ -139,7 +165,7 @@ def test_the_penalty_of_a_network_equals_finite_differences(name):
   params, keys = state.params['discriminator'], list(jax.random.split(jax.random.key(2)))
   # Spectral normalisation holds its singular vectors fixed, which is exact once they have settled.
   settle = jax.jit(lambda stats: task._logits(params, stats, image, label, keys[1])[1])
-  for _ in range(60 if name == 'projection' else 0):
+  for _ in range(60 if options else 0):
     state = adversarial._with_stats(state, 'discriminator', settle(state.batch_stats))
 
   @jax.jit
@@ -201,12 +227,14 @@ def images(count=16):
 @pytest.mark.parametrize(
   ('name', 'options'),
   [
-    ('projection', {'norm': 'batch'}),
+    ('projection', {}),
     pytest.param('published', {}, marks=pytest.mark.slow),
   ],
 )
 def test_one_and_eight_devices_agree(name, options):
-  everything = settings(augment=('colour', 'translation', 'cutout'), ema_decay=0.9)
+  everything = settings(
+    augment=('colour', 'translation', 'cutout'), ema_decay=0.9, r1=1.0, r1_every=2
+  )
   task = adversarial.make_task(small(name, **options), everything, prepare)
   drawn = jax.device_get(filled(task))
   results = []

@@ -1,7 +1,8 @@
-"""Strided convolutions, conditional normalisation and spectral normalisation of generators."""
+"""Layers of generators and discriminators."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import flax.linen as nn
@@ -12,6 +13,7 @@ from lesionjax.models import ops, strided
 from lesionjax.models.layers import batch_moments
 
 WINDOW = 4  # px of every strided kernel
+GROUP = 4  # images that `Spread` compares
 # So that the variance of a map stays the same through a leaky ReLU of slope .2.
 INIT = nn.initializers.variance_scaling(2 / (1 + 0.2**2), 'fan_in', 'normal')
 
@@ -105,45 +107,86 @@ def _unit(vector: jax.Array) -> jax.Array:
   return vector / jnp.maximum(jnp.linalg.norm(vector), 1e-12)
 
 
-class SpectralDense(nn.Module):
-  """Fully connected layer with a spectrally normalised kernel; float32.
+class Dense(nn.Module):
+  """Fully connected layer with a bias; float32.
 
   Attributes:
     features: numbers out.
-    use_bias: adds a bias.
+    spectral: whether the kernel is divided by its largest singular value.
   """
 
   features: int
-  use_bias: bool = True
+  spectral: bool = False
 
   @nn.compact
   def __call__(self, x: jax.Array, train: bool) -> jax.Array:
     """Maps [B,C] to float32 [B,features]."""
     init = nn.initializers.lecun_normal()
     kernel = self.param('kernel', init, (x.shape[-1], self.features), jnp.float32)
-    x = x.astype(jnp.float32) @ Spectral(name='norm')(kernel, train)
-    if self.use_bias:
-      x = x + self.param('bias', nn.initializers.zeros_init(), (self.features,), jnp.float32)
-    return x
+    if self.spectral:
+      kernel = Spectral(name='norm')(kernel, train)
+    bias = self.param('bias', nn.initializers.zeros_init(), (self.features,), jnp.float32)
+    return x.astype(jnp.float32) @ kernel + bias
 
 
-class SpectralEmbed(nn.Module):
-  """A spectrally normalised vector for every class.
+class Same(nn.Module):
+  """Convolution of 3x3 px at stride 1 with a bias.
 
   Attributes:
-    num_classes: K.
-    features: D.
+    features: channels out.
+    spectral: whether the kernel is divided by its largest singular value.
+    kernel_init: initialiser of the kernel [3,3,C,features].
+    dtype: dtype of the arithmetic and of the result.
   """
 
-  num_classes: int
   features: int
+  spectral: bool = False
+  kernel_init: Any = INIT
+  dtype: Any = jnp.float32
 
   @nn.compact
-  def __call__(self, label: jax.Array, train: bool) -> jax.Array:
-    """Maps labels int [B] to float32 [B,D]."""
-    init = nn.initializers.normal(self.features**-0.5)
-    table = self.param('embedding', init, (self.num_classes, self.features), jnp.float32)
-    return look_up(Spectral(name='norm')(table, train), label)
+  def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+    """Maps [B,H,W,C] to [B,H,W,features]."""
+    shape = (3, 3, x.shape[-1], self.features)
+    kernel = self.param('kernel', self.kernel_init, shape, jnp.float32)
+    if self.spectral:
+      kernel = Spectral(name='norm')(kernel, train)
+    bias = self.param('bias', nn.initializers.zeros_init(), (self.features,), jnp.float32)
+    x = ops.conv(x.astype(self.dtype), kernel.astype(self.dtype), (1, 1), ((1, 1), (1, 1)))
+    return x + bias.astype(self.dtype)
+
+
+class Spread(nn.Module):
+  """Adds a channel that tells how much the images of a group differ: all alike are caught by it.
+
+  Its one number is the mean over positions and channels of the standard deviation over the images
+  of a group, `GROUP` that follow each other. Outside of training it is the running mean, so that
+  no image is judged by those beside it.
+
+  Source: Karras et al., "Progressive Growing of GANs for Improved Quality, Stability, and
+  Variation", 2018, section 3.
+
+  Attributes:
+    momentum: weight of the old running mean.
+  """
+
+  momentum: float = 0.9
+
+  @nn.compact
+  def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+    """Maps [B,H,W,C] to [B,H,W,C+1]."""
+    kept = self.variable('batch_stats', 'mean', jnp.zeros, (), jnp.float32)
+    spread = jnp.broadcast_to(kept.value, (x.shape[0],))
+    if train:
+      size = math.gcd(x.shape[0], GROUP)
+      groups = x.astype(jnp.float32).reshape(-1, size, *x.shape[1:])
+      # A slope of the root exists where all images are equal, too.
+      found = jnp.sqrt(groups.var(1) + 1e-8).mean((1, 2, 3))
+      if not self.is_initializing():
+        kept.value = self.momentum * kept.value + (1 - self.momentum) * found.mean()
+      spread = jnp.repeat(found, size)
+    plane = jnp.broadcast_to(spread[:, None, None, None], (*x.shape[:-1], 1))
+    return jnp.concatenate((x, plane.astype(x.dtype)), -1)
 
 
 class Embed(nn.Module):

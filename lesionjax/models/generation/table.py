@@ -57,17 +57,18 @@ def _projection(
   width: int = 24,
   discriminator_width: int = 32,
   embedding: int = 64,
-  norm: str = 'instance',
+  norm: str = 'batch',
+  spectral: bool = False,
 ) -> GAN:
   generator = projection.ProjectionGenerator(num_classes, size_px, width, embedding, norm, dtype)
-  judge = projection.ProjectionDiscriminator(num_classes, discriminator_width, dtype)
+  judge = projection.ProjectionDiscriminator(num_classes, discriminator_width, spectral, dtype)
   return GAN(generator, judge, latent)
 
 
 GENERATORS: Mapping[str, GeneratorSpec] = MappingProxyType(
   {
     'projection': GeneratorSpec(
-      _projection, ('width', 'discriminator_width', 'embedding', 'norm'), 16, True
+      _projection, ('width', 'discriminator_width', 'embedding', 'norm', 'spectral'), 16, True
     ),
     'published': GeneratorSpec(_published, ('widths', 'discriminator_widths', 'dropout'), 8),
   }
@@ -87,6 +88,8 @@ def _check_value(name: str, key: str, value: Any) -> None:
     wanted = 'a share, at least 0 and below 1'
   elif key in ('width', 'discriminator_width', 'embedding') and not _whole(value):
     wanted = 'a positive whole number'
+  elif key == 'spectral' and not isinstance(value, bool):
+    wanted = 'True or False'
   elif key == 'norm' and value not in NORMS:
     wanted = f'one of {", ".join(NORMS)}'
   elif key in _LENGTHS and not (

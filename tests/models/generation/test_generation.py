@@ -9,7 +9,7 @@ import pytest
 
 from data_builders.errors import UserError
 from lesionjax.models.generation import build_gan
-from lesionjax.models.generation.blocks import ConditionalNorm, Spectral
+from lesionjax.models.generation.blocks import ConditionalNorm, Spectral, Spread
 from lesionjax.training.checkpoints import shapes
 from tests.models.test_strided import down_by_loops, up_by_loops
 
@@ -22,7 +22,12 @@ def variables_of(model, size):
 def filled(model, size, seed=0):
   rng = np.random.default_rng(seed)
   like = variables_of(model, size)
-  return jax.tree.map(lambda leaf: rng.normal(0, 0.3, leaf.shape).astype(np.float32), like)
+
+  def draw(path, leaf):
+    value = rng.normal(0, 0.3, leaf.shape).astype(np.float32)
+    return np.abs(value) if path[-1].key == 'var' else value
+
+  return jax.tree_util.tree_map_with_path(draw, like)
 
 
 def test_the_published_pair_has_the_parameters_of_the_publication():
@@ -96,8 +101,6 @@ def test_the_published_generator_by_hand():
   model = build_gan('published', 3, 16, 8, widths=(5, 4, 6, 3))
   variables = filled(model, 16)
   stats = variables['batch_stats']['generator']
-  for norm in stats.values():
-    norm['var'] = np.abs(norm['var'])
   p, s = (jax.tree.map(np.float64, t) for t in (variables['params']['generator'], stats))
   latent, label = np.random.default_rng(1).normal(size=(2, 8)), np.array([2, 0])
   x = latent * p['label']['embedding'][label] @ p['dense']['kernel'] + p['dense']['bias']
@@ -113,9 +116,14 @@ def test_the_published_generator_by_hand():
   assert 0.05 < np.abs(expected).mean() < 0.95
 
 
-def test_the_projection_generator_by_hand():
-  model = build_gan('projection', 3, 16, 8, width=3, discriminator_width=4, embedding=5)
+@pytest.mark.parametrize('kind', ['instance', 'batch'])
+def test_the_projection_generator_by_hand(kind):
+  widths = {'width': 3, 'discriminator_width': 4, 'embedding': 5}
+  model = build_gan('projection', 3, 16, 8, **widths, norm=kind)
   variables = filled(model, 16)
+  stats = variables['batch_stats'].get('generator', {})
+  for moments in stats.values():
+    moments['var'] += 4  # no image is all black or white
   p = jax.tree.map(np.float64, variables['params']['generator'])
   latent, label = np.random.default_rng(1).normal(size=(2, 8)), np.array([2, 0])
   condition = np.concatenate((latent, p['label']['embedding'][label]), 1)
@@ -123,7 +131,10 @@ def test_the_projection_generator_by_hand():
   def norm(x, name):
     dense = p[name]['modulation']
     scale, shift = np.split(condition @ dense['kernel'] + dense['bias'], 2, -1)
-    plain = (x - x.mean((1, 2), keepdims=True)) / np.sqrt(x.var((1, 2), keepdims=True) + 1e-5)
+    mean, var = x.mean((1, 2), keepdims=True), x.var((1, 2), keepdims=True)
+    if kind == 'batch':
+      mean, var = stats[name]['mean'], stats[name]['var']
+    plain = (x - mean) / np.sqrt(var + 1e-5)
     return leaky(plain * (1 + scale[:, None, None]) + shift[:, None, None])
 
   x = (condition @ p['dense']['kernel'] + p['dense']['bias']).reshape(2, 4, 4, 12)
@@ -135,28 +146,66 @@ def test_the_projection_generator_by_hand():
   assert 0.05 < np.abs(expected).mean() < 0.95
 
 
-def test_the_projection_discriminator_by_hand():
-  model = build_gan('projection', 3, 16, 8, width=4, discriminator_width=4)
+def same_by_loops(x, kernel):
+  """3x3 px, one zero around."""
+  padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+  y = np.zeros((*x.shape[:3], kernel.shape[-1]))
+  for i in range(x.shape[1]):
+    for j in range(x.shape[2]):
+      y[:, i, j] = np.einsum('bhwc,hwcd->bd', padded[:, i : i + 3, j : j + 3], kernel)
+  return y
+
+
+@pytest.mark.parametrize('spectral', [False, True])
+def test_the_projection_discriminator_by_hand(spectral):
+  widths = {'width': 4, 'discriminator_width': 4}
+  model = build_gan('projection', 3, 16, 8, **widths, spectral=spectral)
   variables = filled(model, 16)
   p = jax.tree.map(np.float64, variables['params']['discriminator'])
-  u = jax.tree.map(np.float64, variables['batch_stats']['discriminator'])
+  stats = jax.tree.map(np.float64, variables['batch_stats']['discriminator'])
   rng = np.random.default_rng(1)
   image, label = rng.uniform(-1, 1, (2, 16, 16, 3)), np.array([2, 0])
 
-  def normal(name, kernel):
+  def normal(name):
+    kernel = p[name]['kernel']
+    if not spectral:
+      return kernel
     matrix = kernel.reshape(-1, kernel.shape[-1])
-    left = matrix @ u[name]['norm']['u']
+    left = matrix @ stats[name]['norm']['u']
     left /= np.linalg.norm(left)
     return kernel / np.linalg.norm(left @ matrix)  # one iteration from the state
 
   x = image
   for name in ('down8', 'down4'):
-    x = leaky(conv(x, normal(name, p[name]['kernel']), p[name]['bias']))
-  pooled = x.sum((1, 2))
-  expected = pooled @ normal('logit', p['logit']['kernel'])[:, 0] + p['logit']['bias']
-  expected += (normal('label', p['label']['embedding'])[label] * pooled).sum(-1)
+    x = leaky(conv(x, normal(name), p[name]['bias']))
+  x = np.concatenate((x, np.full((2, 4, 4, 1), stats['spread']['mean'])), -1)
+  x = leaky(same_by_loops(x, normal('last')) + p['last']['bias']).reshape(2, -1)
+  x = leaky(x @ normal('hidden') + p['hidden']['bias'])
+  expected = x @ normal('logit')[:, 0] + p['logit']['bias']
+  expected += (p['label']['embedding'][label] * x).sum(-1) / np.sqrt(16)
   found = model.apply(variables, jnp.float32(image), label, False, method='discriminate')
   np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_spread_is_of_groups_that_follow_each_other():
+  x = np.random.default_rng(0).normal(3, 2, (8, 2, 2, 5)).astype(np.float32)
+  x[4:] = x[4]  # all alike
+  module = Spread(momentum=0.75)
+  start = module.init(jax.random.key(0), x, True)
+  found, stats = module.apply(start, x, True, mutable=['batch_stats'])
+  np.testing.assert_array_equal(found[..., :5], x)
+  first = x[:4].std(0).mean()
+  np.testing.assert_allclose(found[:4, ..., 5], first, rtol=1e-4)
+  np.testing.assert_allclose(found[4:, ..., 5], 0, atol=2e-4)
+  kept = float(stats['batch_stats']['mean'])
+  assert kept == pytest.approx(0.25 * first / 2, rel=1e-3)
+  # Where batches are no multiple of a group, groups are smaller; evaluation compares none.
+  odd, _ = module.apply(start, x[:6], True, mutable=['batch_stats'])
+  np.testing.assert_allclose(odd[:2, ..., 5], x[:2].std(0).mean(), rtol=1e-4)
+  alone = module.apply({**start, **stats}, x[:1], False)
+  np.testing.assert_allclose(alone[..., 5], kept, rtol=1e-6)
+  slope = jax.grad(lambda x: module.apply(start, x, True, mutable=['batch_stats'])[0].sum())(x)
+  assert np.isfinite(slope).all()
 
 
 def test_power_iteration_finds_the_largest_singular_value_and_is_kept_in_training_only():
@@ -224,6 +273,7 @@ MISTAKES = {
   ),
   'classes': (('published', 0, 64), {}, 'at least 1, not 0'),
   'width': (('projection', 7, 64), {'width': 0}, 'width=0 must be a positive whole number'),
+  'spectral': (('projection', 7, 64), {'spectral': 'no'}, "spectral='no' must be True or False"),
   'norm': (('projection', 7, 64), {'norm': 'layer'}, 'one of instance, batch'),
   'widths': (('published', 7, 64), {'widths': (8, 8)}, '4 positive whole numbers'),
   'dropout': (('published', 7, 64), {'dropout': 1.0}, 'a share, at least 0 and below 1'),
