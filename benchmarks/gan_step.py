@@ -4,8 +4,8 @@ Both sides do the same work in one process, in turn: images are generated and ju
 ones, the discriminator is updated, images are generated anew and the generator is updated; binary
 cross-entropy and Adam on either side, float32 on a CPU and bf16 on a GPU, the batch on the device
 beforehand. The peer is the published architecture, as is ours by default; `--model=projection`
-times ours with the hinge loss and differentiable augmentation beside the same peer. Prints one JSON
-line; `ratio` is the peer's time over ours, `gflop` what ours computes for an image of a step.
+times ours with R1 and differentiable augmentation, as configs/lesion_gan.py has them, beside the
+same peer. Prints one JSON line; `ratio` is the peer's time over ours, `gflop` what ours computes for an image of a step.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import optax
 from benchmarks import common, model_sides, peer_gan
 from lesionjax.allocator import keep_freed_memory
 from lesionjax.models.generation import GENERATORS, build_gan
-from lesionjax.training import adversarial, diffaugment
+from lesionjax.training import adversarial
 
 
 def ours_step(
@@ -49,8 +49,10 @@ def ours_step(
     optax.adam(schedule, b1=0.5),
     optax.adam(schedule, b1=0.5),
     schedule,
-    loss='bce' if published else 'hinge',
-    augment=() if published else diffaugment.NAMES,
+    loss='bce',
+    r1=0.0 if published else 0.05,
+    r1_every=16,
+    augment=() if published else ('translation', 'cutout'),
   )
   task = adversarial.make_task(model, settings, lambda image, key: image)
   key = jax.random.key(0)
