@@ -114,6 +114,10 @@ def _layers(options: argparse.Namespace) -> tuple[float, float]:
   judged = 0
   for number, kernel in enumerate(sorted(down, key=lambda kernel: kernel.shape[2]), 1):
     judged += 2 * kernel.size * (size >> number) ** 2
+  smallest = (size >> len(down)) ** 2
+  for name, times in (('last', smallest), ('hidden', 1)):
+    if name in params['discriminator']:
+      judged += 2 * params['discriminator'][name]['kernel'].size * times
   return total, judged
 
 

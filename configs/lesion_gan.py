@@ -19,7 +19,7 @@ Batch sizes are ours. Either trains on training images only; with `judge=METRIC`
 never saw a generated image measures every epoch on validation and the best by that metric is kept;
 without, the newest.
 
-Cost: 1.0 GFLOP an image and step for 'projection', 2.0 for 'published' (64 px).
+Cost: 1.1 GFLOP an image and step for 'projection', 2.0 for 'published' (64 px).
 """
 
 from __future__ import annotations
