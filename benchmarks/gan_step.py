@@ -5,7 +5,8 @@ ones, the discriminator is updated, images are generated anew and the generator 
 cross-entropy and Adam on either side, float32 on a CPU and bf16 on a GPU, the batch on the device
 beforehand. The peer is the published architecture, as is ours by default; `--model=projection`
 times ours with R1 and differentiable augmentation, as configs/lesion_gan.py has them, beside the
-same peer. Prints one JSON line; `ratio` is the peer's time over ours, `gflop` what ours computes for an image of a step.
+same peer. Prints one JSON line; `ratio` is the peer's time over ours, `gflop` what ours computes
+for an image of a step.
 """
 
 from __future__ import annotations
