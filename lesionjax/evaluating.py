@@ -101,10 +101,9 @@ def _place(
   run_dir: epath.Path, eval_data: str, eval_split: str, lesion: str, lesion_masks: str
 ) -> epath.Path:
   """Where results go: beside the run's own where other data, or another view, are evaluated."""
-  told = bool(lesion or lesion_masks)
-  if not eval_data and not told:
+  view = ['lesion', lesion, _short(lesion_masks)] if lesion or lesion_masks else []
+  if not eval_data and not view:
     return run_dir
-  view = ['lesion', lesion, _short(lesion_masks)] if told else []
   parts = [eval_data.replace('/', '_') or 'own', eval_split, *view]
   return run_dir / 'external' / '_'.join(filter(None, parts))
 
