@@ -107,7 +107,7 @@ def evaluate(
 def _place(
   run_dir: epath.Path, eval_data: str, eval_split: str, lesion: str, lesion_masks: str
 ) -> epath.Path:
-  """Where results go: beside the run's own where they are of something else."""
+  """Where results go: beside the run's own where other data, or another view, are evaluated."""
   view = ['lesion', lesion, _short(lesion_masks)] if lesion or lesion_masks else []
   if not eval_data and not view:
     return run_dir

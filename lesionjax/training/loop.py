@@ -112,16 +112,12 @@ def train(
       stopping = stop.requested(agree=log_due or end_of_epoch)
       save_due |= end_of_epoch or stopping
       if log_due or save_due:
-        loss = _record(pending, plan, writer, checkpoints, task.advice)
-        writer.flush()
-        line.show(step, loss, step / plan.steps_per_epoch)
+        _record(pending, plan, writer, checkpoints, line, task.advice)
       if end_of_epoch:
         clock.stop_epoch(step, plan.batch_size)
         state, progress = _finish_epoch(task, state, step, plan, progress, validate, writer, clock)
       if save_due:
-        writer.flush()
-        progress = dataclasses.replace(progress, train_wall_s=progress.train_wall_s + clock.lap())
-        checkpoints.save(state, batches, progress)
+        progress = _save(state, batches, progress, writer, checkpoints, clock)
       if stopping:
         raise Interrupted(step)
     if stop.requested(agree=True):  # during the last validation
@@ -138,8 +134,10 @@ def _compile_step(task: Task, key: Array, mesh: Mesh) -> Callable[..., Any]:
   return jax.jit(step_fn, donate_argnums=0, out_shardings=mesh.replicated)
 
 
-def _record(pending, plan: Plan, writer: Writer, checkpoints: Checkpoints, advice: str) -> float:
-  """Moves the metrics of finished steps to the writer; stops at the first that is not finite."""
+def _record(
+  pending, plan: Plan, writer: Writer, checkpoints: Checkpoints, line: ProgressLine, advice: str
+) -> None:
+  """Writes the metrics of finished steps and shows the last; stops where one is not finite."""
   records = [(step, to_host(metrics)) for step, metrics in pending]
   pending.clear()
   for step, metrics in records:
@@ -158,7 +156,23 @@ def _record(pending, plan: Plan, writer: Writer, checkpoints: Checkpoints, advic
         f'Training stopped: at step {step} the loss is {values["loss"]} and its gradient norm '
         f'{values["grad_norm"]}{others} ({kept}); {advice}, in another --workdir.'
       )
-  return values['loss']
+  writer.flush()
+  line.show(step, values['loss'], step / plan.steps_per_epoch)
+
+
+def _save(
+  state: State,
+  batches: Iterator[Batch],
+  progress: Progress,
+  writer: Writer,
+  checkpoints: Checkpoints,
+  clock: Clock,
+) -> Progress:
+  """Saves a checkpoint, after all records of before, and what the time until now adds up to."""
+  writer.flush()
+  progress = dataclasses.replace(progress, train_wall_s=progress.train_wall_s + clock.lap())
+  checkpoints.save(state, batches, progress)
+  return progress
 
 
 def _finish_epoch(task, state, step, plan: Plan, progress, validate, writer: Writer, clock: Clock):
