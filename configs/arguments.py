@@ -66,6 +66,11 @@ def set_weights(config: ConfigDict, weights: str) -> None:
     config.init_head = 'reinit'
 
 
+def keys(argument: str) -> tuple[str, ...]:
+  """Returns the keys that an argument names, in its order."""
+  return tuple(pair.partition('=')[0].strip() for pair in argument.split(',') if pair)
+
+
 def parse(recipe: str, argument: str, allowed: dict[str, Any]) -> dict[str, Any]:
   """Reads KEY=VALUE pairs, separated by commas.
 

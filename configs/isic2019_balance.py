@@ -76,9 +76,11 @@ def get_config(argument: str = '') -> ConfigDict:
       data=isic2019|ham10000, weights=imagenet|run|random,
       model=efficientnet_b2|resnet18, lesion=none|mask|crop|mask_crop|attention (of which the text
       masks), steps=text|equal, strategy (see configs/strategies.py), seed,
-      synthetic (a directory of generated images, of strategy=cgan).
+      synthetic (a directory of generated images, of strategy=cgan, which it means by itself).
   """
   chosen = arguments.parse('isic2019_balance', argument, {**_VARIED, **_COMMON})
+  if chosen['synthetic'] and 'strategy' not in arguments.keys(argument):
+    chosen['strategy'] = 'cgan'  # so that a sweep's argument, which names no strategy, is one, too
   epochs = chosen['epochs'] or (50 if chosen['arm'] == 'head' else 30)
   late = strategies.late_epochs(chosen['strategy'], epochs)
   _check(argument, chosen, epochs - late)

@@ -125,6 +125,12 @@ def test_without_a_strategy_nothing_has_changed():
   assert different(config, get_config('strategy=none,seed=0,steps=text')) == {}
 
 
+def test_what_a_sweep_is_given_is_an_argument_of_a_run_too():
+  # The flag of a sweep is read as that of one run before it is a sweep's.
+  argument = 'data=ham10000,size=64,weights=random,epochs=10,arm=direct,synthetic=IMAGES'
+  assert different(get_config(argument), get_config(f'strategy=cgan,{argument}')) == {}
+
+
 def test_the_sweep_makes_every_strategy_with_three_seeds():
   runs = get_sweep('data=ham10000,size=64,weights=random,epochs=10,arm=direct,synthetic=IMAGES')
   assert [*runs][:4] == ['none_seed0', 'none_seed1', 'none_seed2', 'undersample_seed0']
