@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from lesionjax import starting, two_stage
+from lesionjax import held_out, starting, two_stage
 from lesionjax.assembly import make_task
 from lesionjax.config import image_size
 from lesionjax.pieces import Pieces
@@ -48,6 +48,7 @@ def _lines(config: ConfigDict) -> list[str]:
   """Describes one stage."""
   pieces = Pieces.of(config)
   starting.check(pieces)
+  held_out.check(pieces)
   init_key, _ = pieces.keys
   state = jax.eval_shape(pieces.task.init, init_key, pieces.batch_like)
   count = config.train.batch_size

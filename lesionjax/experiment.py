@@ -16,21 +16,16 @@ from lesionjax import (
   cross_fitting,
   environment,
   files,
-  judging,
+  held_out,
   mask_writing,
   run_data,
   run_directory,
   starting,
   two_stage,
 )
-from lesionjax.data import masks as masks_lib
-from lesionjax.data import synthetic
-from lesionjax.data.datasets import preprocessing_of
-from lesionjax.data.records import Split
 from lesionjax.evaluating import evaluate
 from lesionjax.phase_inputs import Inputs, start_phase
 from lesionjax.pieces import Pieces
-from lesionjax.segmenting import MOVING
 from lesionjax.training.checkpoints import Checkpoints
 from lesionjax.training.loop import init_state
 from lesionjax.training.loop import train as run_loop
@@ -57,12 +52,12 @@ def train(config: ConfigDict, workdir: str, profile: bool = False) -> str:
   environment.code_commit()  # of the code as it starts, whatever changes while it trains
   run_directory.check(run_dir, config)
   two_stage.check(config)
-  _check_geometry(config)
+  held_out.check_geometry(config)
   stored, config = config, two_stage.resolve(config, run_dir)
   if config.segmenter is not None:  # its mistakes are told before a directory is made
     Pieces.of(two_stage.segmenter_config(config))
   pieces = Pieces.of(config, str(run_dir / 'profile') if profile else '')
-  _check_held_out(pieces)
+  held_out.check(pieces)
   if not run_directory.has_begun(run_dir):  # a run that is carried on needs no initialiser
     starting.check(pieces)
   data = run_data.describe_data(config) | run_data.describe_synthetic(config)
@@ -75,7 +70,7 @@ def train(config: ConfigDict, workdir: str, profile: bool = False) -> str:
     if stored.segmenter is not None:
       train(two_stage.segmenter_config(config), str(run_dir / two_stage.SEGMENTER))
       two_stage.write_masks(config, run_dir)
-      _check_masks(pieces)
+      held_out.check_masks(pieces)
       data |= run_data.describe_masks(config)
     if jax.process_index() == 0:
       files.write_json(run_dir / 'data.json', data)
@@ -84,65 +79,6 @@ def train(config: ConfigDict, workdir: str, profile: bool = False) -> str:
       run_directory.remember_seen(run_dir, pieces.train, *ancestors)
     progress = _train(pieces, run_dir)
     return evaluate(workdir, train_wall_s=progress.train_wall_s)
-
-
-def _check_held_out(pieces: Pieces) -> None:
-  """Refuses validation and test splits that are not there, or that training would see."""
-  config = pieces.config
-  for held_out in (pieces.validation, run_data.open_data(config, config.data.test_split)):
-    run_directory.refuse_leak(pieces.train, held_out, config.protocol)
-    synthetic.refuse(held_out, 'Validation and test')
-    if config.data.synthetic:
-      purpose = f'config.data.synthetic={config.data.synthetic}'
-      published = config.protocol == 'published'
-      run_directory.refuse_seen(config.data.synthetic, held_out, purpose, images_only=published)
-    if config.init_from:
-      purpose = f'config.init_from={config.init_from}'
-      published = config.protocol == 'published'
-      run_directory.refuse_seen(config.init_from, held_out, purpose, images_only=published)
-    if config.segmenter is not None:
-      _check_first_stage(config, held_out)
-  if config.task == 'generate' and config.gan.judge:
-    test = run_data.open_data(config, config.data.test_split)
-    judging.check(config, pieces.train.class_names, [pieces.validation, test])
-  if config.segmenter is None:
-    _check_masks(pieces)
-
-
-def _check_first_stage(config: ConfigDict, held_out: Split) -> None:
-  """Refuses, before it trains, a segmenter that would see lesions the classifier is judged on."""
-  first = run_data.open_training_data(two_stage.segmenter_config(config))
-  try:
-    run_directory.refuse_leak(first, held_out, config.protocol)
-  except UserError as error:
-    raise UserError(f'config.segmenter: {error}') from error
-
-
-def _check_geometry(config: ConfigDict) -> None:
-  """Refuses masks of a folder where preprocessing moves pixels: they would lie wrong."""
-  if config.data.lesion == 'none' or config.data.lesion_masks == 'true':
-    return
-  steps = preprocessing_of(config.data.name, config.data.preprocess).steps
-  moving = [step for step in steps if step.startswith(MOVING)]
-  if moving:
-    raise UserError(
-      f'config.data.lesion_masks={config.data.lesion_masks!r} lie on the images as stored, but'
-      f' {moving[0]!r} of config.data.name or config.data.preprocess moves pixels: take data'
-      " without that step, or the data set's own masks (config.data.lesion_masks='true')."
-    )
-
-
-def _check_masks(pieces: Pieces) -> None:
-  """Refuses masks by a segmenter that has seen lesions the classifier is judged on."""
-  config, folder = pieces.config, pieces.config.data.lesion_masks
-  if config.data.lesion == 'none' or folder == 'true':
-    return
-  masks_lib.open_folder(folder)
-  for held_out in (pieces.validation, run_data.open_data(config, config.data.test_split)):
-    published = config.protocol == 'published'
-    run_directory.refuse_seen(
-      folder, held_out, f'config.data.lesion_masks={folder}', images_only=published
-    )
 
 
 def _train(pieces: Pieces, run_dir: epath.Path) -> Progress:

@@ -108,6 +108,8 @@ def parse_counts(
           f"--per_class={text}: {part!r} is neither 'fill', a number, nor CLASS=NUMBER; separate"
           ' several by commas.'
         )
+      if name in counts:
+        raise UserError(f'--per_class={text} names {name!r} twice: give it once.')
       if name not in class_names:
         raise UserError(
           f'--per_class={text}: the generator knows no class {name!r}, only'
@@ -115,6 +117,11 @@ def parse_counts(
         )
       counts[name] = int(number)
   counts = {name: count for name, count in counts.items() if count}
+  if not counts and text == FILL:
+    raise UserError(
+      '--per_class=fill asks for no image: all classes have as many training images as the largest;'
+      ' give a number.'
+    )
   if not counts:
     raise UserError(f'--per_class={text} asks for no image: give a number above 0.')
   unseen = [name for name in counts if not support.get(name)]
@@ -167,6 +174,7 @@ def _is_there(folder: epath.Path, about: Mapping[str, Any]) -> bool:
     before = synthetic.metadata(str(folder))
     keys = ('generator', 'seed', 'counts')
     if all(before.get(key) == about[key] for key in keys):
+      _check_whole(folder, sum(about['counts'].values()))
       return True
     raise UserError(
       f'--out={folder} holds other generated images ({before.get("counts")} by'
@@ -177,6 +185,22 @@ def _is_there(folder: epath.Path, about: Mapping[str, Any]) -> bool:
   if foreign:
     raise UserError(f'--out={folder} holds other files, such as {foreign[0]}: give a new folder.')
   return False
+
+
+def _check_whole(folder: epath.Path, count: int) -> None:
+  """Refuses a set that lost files since it was written: it is not drawn over what is left."""
+  lost = '' if (folder / synthetic.SEEN).exists() else f'it has no {synthetic.SEEN}'
+  if not lost:
+    try:
+      found = len(synthetic.open_generated(str(folder)))
+      lost = '' if found == count else f'it holds {found:,} of {count:,} images'
+    except UserError as error:
+      lost = str(error).rstrip('.')
+  if lost:
+    raise UserError(
+      f'--out={folder} holds these images, but is damaged ({lost}): delete the folder and generate'
+      ' them again.'
+    )
 
 
 def _ranges(count: int) -> Iterator[tuple[int, int]]:

@@ -37,6 +37,11 @@ def check_selection(metric: str, split: Split, config: ConfigDict) -> None:
     uniform = np.full((len(split), len(names)), 1 / len(names))
     allowed = {'loss', *point_metrics(split.labels, uniform, names)}
   if metric not in allowed:
+    if config.task == 'generate' and metric in gan_config.JUDGED:
+      raise UserError(
+        f'config.select.metric={metric!r} is measured by a judge: name the run of a classifier with'
+        ' config.gan.judge.'
+      )
     raise UserError(f'config.select.metric={metric!r} is not one of {", ".join(sorted(allowed))}.')
 
 
@@ -93,6 +98,8 @@ class Pieces:
       make_prepare(phase.config)
     model = make_model(config, 2)  # a misspelt model is told before data are built
     trainable = tuple(trainable_paths(phase, model) for phase in phases)
+    if config.data.synthetic:  # told before data are built, which may take long
+      synthetic.open_generated(config.data.synthetic)
     ensure_data(config)
     train = open_training_data(config)
     validation = open_data(config, config.data.validation_split)

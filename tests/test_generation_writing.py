@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 
 import lesionjax
 from data_builders.errors import UserError
-from lesionjax import experiment, generation_writing, run_data, run_directory
+from lesionjax import experiment, generation_writing, held_out, run_data, run_directory
 from lesionjax.data import synthetic
 from lesionjax.pieces import Pieces
 
@@ -54,6 +54,30 @@ def test_the_same_again_is_there_and_another_set_is_refused(generator, images):
   generation_writing.write(str(generator), str(images), f'{names[2]}=5,{names[0]}=3', seed=7)
   with pytest.raises(UserError, match=r'holds other generated images .*seed 7\): give another'):
     generation_writing.write(str(generator), str(images), '2', seed=7)
+
+
+def test_a_set_that_lost_files_is_refused(generator, images, tmp_path):
+  names = run_directory.class_names(generator)
+  counts = f'{names[2]}=5,{names[0]}=3'
+  for lost, told in (
+    ('seen.json', r'it has no seen\.json\): delete the folder and generate'),
+    ('*/1.0.0/*.array_record*', r'is damaged .* delete the folder and generate'),
+    ('*/1.0.0/dataset_info.json', r'is damaged \(Could not read .*: delete it and build it again'),
+  ):
+    folder = shutil.copytree(images, tmp_path / 'copy')
+    sorted(folder.glob(lost))[0].unlink()
+    synthetic.open_generated.cache_clear()
+    with pytest.raises(UserError, match=told):
+      generation_writing.write(str(generator), str(folder), counts, seed=7)
+    shutil.rmtree(folder)
+
+
+def test_images_that_are_not_there_are_told_before_data_are_built(tiny_config, tmp_path):
+  tiny_config.data.synthetic = str(tmp_path / 'nowhere')
+  tiny_config.data.data_dir = str(tmp_path / 'data')
+  with pytest.raises(UserError, match='holds no generated_lesions'):
+    Pieces.of(tiny_config)
+  assert not (tmp_path / 'data').exists()
 
 
 def test_a_classifier_trains_on_both_with_as_many_steps(tiny_config, images, tmp_path):
@@ -107,10 +131,10 @@ def test_a_publication_may_share_lesions_with_the_generator_and_no_images(
   test = run_data.open_data(tiny_config, 'test')
   seen = {'groups': [str(test.group_ids[0])], 'images': []}
   (leaky / synthetic.SEEN).write_text(json.dumps(seen))
-  experiment._check_held_out(pieces)
+  held_out.check(pieces)
   (leaky / synthetic.SEEN).write_text(json.dumps({**seen, 'images': [str(test.image_ids[0])]}))
   with pytest.raises(UserError, match=r'was trained on 1 of the \d+ images'):
-    experiment._check_held_out(pieces)
+    held_out.check(pieces)
 
 
 def test_images_by_a_generator_of_another_split_are_refused(tiny_config, images, tmp_path):
@@ -173,6 +197,7 @@ def test_counts():
     ('many', "'many' is neither 'fill', a number, nor CLASS=NUMBER"),
     ('a=-1', "'a=-1' is neither"),
     ('0', 'asks for no image'),
+    ('a=1,a=2', "names 'a' twice"),
     ('fill', "asks for 4 images of 'c', of which the generator has seen none in training"),
     ('3', "asks for 3 images of 'c', of which"),
     ('b=1,c=2', "asks for 2 images of 'c', of which"),
@@ -182,6 +207,8 @@ def test_counts_that_cannot_be_are_told(text, message):
   with pytest.raises(UserError, match=message):
     generation_writing.parse_counts(text, NAMES, {'a': 4, 'b': 1, 'c': 0})
   assert generation_writing.parse_counts('b=2', NAMES, {'a': 4, 'b': 1}) == {'b': 2}
+  with pytest.raises(UserError, match='all classes have as many training images'):
+    generation_writing.parse_counts('fill', NAMES, dict.fromkeys(NAMES, 4))
 
 
 @pytest.mark.parametrize(

@@ -206,6 +206,10 @@ def open_builder(name: str, data_dir: str | None = None) -> Any:
     builder: Any = tfds.builder(name, data_dir=data_dir, file_format='array_record')
   except UserError as error:
     raise UserError(f'Data set {name!r}: {error}') from error
+  except tfds.core.dataset_info.DatasetInfoFileError as error:
+    raise UserError(
+      f'Data set {name!r} in {where} is damaged ({one_line(error)}): delete it and build it again.'
+    ) from error
   except (tfds.core.DatasetNotFoundError, ValueError, RuntimeError) as error:
     raise UserError(
       f'Data set {name!r} is unknown to TFDS and not prepared in {where} ({one_line(error)}); '

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from data_builders.errors import UserError
 from data_builders.labels import map_labels
 from lesionjax.report.run_files import Run, number
+
+_DIVERGED = 100
 
 
 def support_problems(run: Run) -> tuple[list[str], list[str]]:
@@ -38,6 +41,23 @@ def support_problems(run: Run) -> tuple[list[str], list[str]]:
           f'{count:,}.'
         )
   return problems, unchecked
+
+
+def divergence(run: Run) -> str:
+  """Says that training diverged though its numbers stayed finite; '' where it did not.
+
+  A loss a hundred times that of guessing is far from everything a working run shows, LDAM's scaled
+  logits included; batch norm keeps such a network's outputs finite.
+  """
+  losses = [number(record.get('loss')) for record in run.history.get('train', ())]
+  classes = len(run.class_names)
+  chance = math.log(classes) if classes > 1 else math.nan
+  if not losses or not losses[-1] > _DIVERGED * chance:
+    return ''
+  return (
+    f'Training diverged: its loss ended at {losses[-1]:.3g}, where guessing has {chance:.2f}. Lower'
+    ' config.optimiser.learning_rate, in another --workdir.'
+  )
 
 
 def _predictions(run: Run, split: str) -> list[str]:

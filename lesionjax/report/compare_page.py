@@ -54,6 +54,8 @@ def write(folder: epath.PathLike, found: Mapping[str, Any]) -> epath.Path:
       reference=found['reference'],
       compared=[compare_words.metric_name(name, found) for name in found['compared']],
       segments=found['task'] == 'segment',
+      tested=any(row['mcnemar'] for row in found['differences']),
+      several=len(found.get('seeds', ())) > 1,
       differences=[_difference_row(row, found) for row in found['differences']],
       recalls=[compare_words.metric_name(name, found) for name in found.get('recalls', ())],
       recall_differences=[

@@ -75,7 +75,9 @@ def title(found: Mapping[str, Any]) -> str:
 
 def facts(found: Mapping[str, Any]) -> list[str]:
   """Returns what was compared: data, split, number of runs."""
-  told = [found['data'], f'{found["split"]} split', f'{len(found["runs"])} runs']
+  count, seeds = len(found['runs']), len(found.get('seeds', ()))
+  runs = f'{count} ways of training, {seeds} seeds each' if seeds > 1 else f'{count} runs'
+  told = [found['data'], f'{found["split"]} split', runs]
   return [fact for fact in told if fact]
 
 
@@ -87,14 +89,15 @@ def sentences(found: Mapping[str, Any]) -> list[str]:
     counted = zip(found['class_names'], found['support'], strict=True)
     support = f' ({", ".join(f"{name} {count:,}" for name, count in counted)})'
   told = [
+    *_finding(found),
     f'All runs were scored on the same {found["images"]:,} images of {found["groups"]:,} lesions or'
-    f' patients{support}.'
+    f' patients{support}.',
   ]
   for metric in (*found['compared'], *(['rare_recall'] if found.get('rare') else [])):
     by_verdict = {
       verdict: [
         row['name']
-        for row in found['differences']
+        for row in _by_gain(found, metric)
         if row['differences'][metric]['verdict'] == verdict
       ]
       for verdict in (BETTER, WORSE, UNDECIDED)
@@ -120,6 +123,47 @@ def sentences(found: Mapping[str, Any]) -> list[str]:
     )
     told.append(f'{why} left out: {", ".join(found["left_out"])}.')
   return told
+
+
+def _by_gain(found: Mapping[str, Any], metric: str) -> list[Mapping[str, Any]]:
+  """The runs beside the reference, the largest difference first; what is undefined last."""
+
+  def gain(row: Mapping[str, Any]) -> float:
+    value = number(row['differences'][metric]['value'])
+    return math.inf if math.isnan(value) else -value
+
+  return sorted(found['differences'], key=gain)
+
+
+def _finding(found: Mapping[str, Any]) -> list[str]:
+  """Which run gains most in the first metric, and what that costs in the others."""
+  first, *others = found['compared']
+  best = _by_gain(found, first)[0]
+  entry = best['differences'][first]
+  if entry['verdict'] != BETTER:
+    return []
+  told = (
+    f'{best["name"]} gains most: {metric_name(first, found)} {_signed(entry)} against'
+    f' {found["reference"]}'
+  )
+  by_verdict = {
+    verdict: [
+      f'{metric_name(metric, found)} {_signed(best["differences"][metric])}'
+      for metric in others
+      if best['differences'][metric]['verdict'] == verdict
+    ]
+    for verdict in (BETTER, WORSE)
+  }
+  if by_verdict[BETTER]:
+    told += f'; it also gains {", ".join(by_verdict[BETTER])}'
+  if by_verdict[WORSE]:
+    told += f'; it costs {", ".join(by_verdict[WORSE])}'
+  return [f'{told}.']
+
+
+def _signed(entry: Mapping[str, Any]) -> str:
+  """'+0.216 (+0.171 to +0.262)'."""
+  return f'{entry["value"]:+.3f} ({entry["low"]:+.3f} to {entry["high"]:+.3f})'
 
 
 def cautions(found: Mapping[str, Any]) -> list[str]:

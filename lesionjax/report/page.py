@@ -81,6 +81,7 @@ def _context(run: Run, split: str) -> dict[str, Any]:
     'verdict_title': title,
     'verdict': sentences,
     'tiles': verdict.tiles(run, split) if split else [],
+    'diverged': checks.divergence(run),
     'problems': problems,
     'unchecked': unchecked,
     'class_kinds': list(tables.PER_CLASS.values()),

@@ -152,6 +152,36 @@ def test_words_about_seeds(compared):
   assert 'means of 2 trainings' in compare_words.cautions({**found, 'seeds': [0, 1]})[1]
 
 
+def test_the_finding_names_the_largest_gain_and_what_it_costs(compared, tmp_path):
+  _, found, _ = compared
+
+  def row(name, *values):
+    verdicts = {1: 'better', -1: 'worse', 0: 'no difference shown'}
+    differences = {
+      metric: {'value': v / 10, 'low': v / 10 - 0.01, 'high': v / 10 + 0.01, 'n': 9,
+               'verdict': verdicts[(v > 0) - (v < 0)]}
+      for metric, v in zip(found['compared'], values, strict=True)
+    }  # fmt: skip
+    return {**found['differences'][0], 'name': name, 'differences': differences, 'mcnemar': None}
+
+  count = len(found['compared'])
+  less, most = row('less', 1, *[0] * (count - 1)), row('most', 2, -3, *[0] * (count - 2))
+  told = {**found, 'differences': [less, most], 'seeds': [0, 1], 'recalls': ()}
+  same = {**told, 'differences': [row('same', *[0] * count)]}
+  assert not any('gains most' in line for line in compare_words.sentences(same))
+  second = compare_words.metric_name(found['compared'][1], found)
+  assert compare_words.sentences(told)[0] == (
+    'most gains most: Balanced accuracy +0.200 (+0.190 to +0.210) against row1; it costs'
+    f' {second} -0.300 (-0.310 to -0.290).'
+  )
+  line = next(x for x in compare_words.sentences(told) if x.startswith('Balanced accuracy against'))
+  assert 'better most, less' in line
+  assert '3 ways of training, 2 seeds each' in compare_words.facts(told)
+  text = Page(compare_page.write(tmp_path, told).read_text()).text
+  assert 'McNemar' not in text
+  assert 'and over seeds' in text
+
+
 @pytest.mark.parametrize(('low', 'high'), [(-0.0125, 0.0075), (-0.0009, 0.0005), (-0.2, 0.1)])
 def test_numbers_below_a_plot_stand_apart(compared, low, high):
   found = json.loads(json.dumps(compared[1]))

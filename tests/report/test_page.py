@@ -112,6 +112,17 @@ def test_provenance_configuration_and_environment_are_told(finished_page):
   assert finished_page.text.count('Not a medical device') == 1
 
 
+def test_a_loss_that_ran_away_is_told_though_it_is_finite(run_dir):
+  assert 'Training diverged' not in make(run_dir).text
+  path = run_dir / 'metrics.jsonl'
+  records = [json.loads(line) for line in path.read_text().splitlines()]
+  for record in records:
+    if record['kind'] == 'train':
+      record['loss'] = 2.8e14
+  path.write_text('\n'.join(map(json.dumps, records)))
+  assert 'Training diverged: its loss ended at 2.8e+14, where guessing has' in make(run_dir).text
+
+
 def test_support_that_is_not_the_data_s_raises_an_error_box(run_dir):
   def edit(data):
     data['splits']['test']['support']['mel'] += 3
