@@ -206,7 +206,7 @@ def open_builder(name: str, data_dir: str | None = None) -> Any:
     builder: Any = tfds.builder(name, data_dir=data_dir, file_format='array_record')
   except UserError as error:
     raise UserError(f'Data set {name!r}: {error}') from error
-  except tfds.core.dataset_info.DatasetInfoFileError as error:
+  except OSError as error:  # TFDS's own is one
     raise UserError(
       f'Data set {name!r} in {where} is damaged ({one_line(error)}): delete it and build it again.'
     ) from error
