@@ -20,7 +20,17 @@ def test_arithmetic_of_the_published_pair_by_hand():
   expected = (4 * generator + 8 * down) / 1e9
   assert gan_step.step_gflop(options('published')) == pytest.approx(expected)
   assert expected == pytest.approx(2.0, abs=0.05)
-  assert gan_step.step_gflop(options('projection')) == pytest.approx(1.0, abs=0.05)
+
+
+def test_arithmetic_of_our_pair_by_hand():
+  up = 2 * 16 * (4**2 * 192 * 192 + 8**2 * 192 * 96 + 16**2 * 96 * 48 + 32**2 * 48 * 24)
+  generator = 2 * 192 * 3072 + up + 2 * 9 * 64**2 * 24 * 3
+  down = 2 * 16 * (32**2 * 3 * 32 + 16**2 * 32 * 64 + 8**2 * 64 * 128 + 4**2 * 128 * 256)
+  judged = (
+    down + 2 * 9 * 4**2 * 257 * 256 + 2 * 4096 * 128
+  )  # with the spread of the batch, then dense
+  expected = (4 * generator + 8 * judged) / 1e9
+  assert gan_step.step_gflop(options('projection')) == pytest.approx(expected)
 
 
 def test_ours_steps():
