@@ -188,7 +188,7 @@ MISTAKES = {
     "unknown generator 'projektion': did you mean projection",
   ),
   'size': ({'data.size_px': 24}, 'a power of two, 16 or more, not 24'),
-  'metric': ({'select.metric': 'fid'}, "select.metric='fid' is not one of discriminator_loss"),
+  'metric': ({'select.metric': 'fid'}, "select.metric='fid' is measured by a judge: name the run"),
   'colours': ({'normalise.std': (1.0, 1.0, 1.0)}, r'generated colours lie in \[-1, 1\]'),
   'loss': ({'train.loss': 'bce'}, r"train.loss='bce' has no effect with config.task='generate'"),
   'gan loss': ({'gan.loss': 'wasserstein'}, "gan.loss='wasserstein' is not one of 'hinge', 'bce'"),
