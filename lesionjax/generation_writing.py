@@ -17,6 +17,7 @@ from data_builders.errors import UserError
 from data_builders.images import encode_png
 from lesionjax import environment, files, run_data, run_directory
 from lesionjax.data import synthetic
+from lesionjax.data.columns import one_line
 from lesionjax.data.datasets import names_of
 from lesionjax.sampling import Generator, check_seed
 
@@ -192,10 +193,11 @@ def _check_whole(folder: epath.Path, count: int) -> None:
   lost = '' if (folder / synthetic.SEEN).exists() else f'it has no {synthetic.SEEN}'
   if not lost:
     try:
-      found = len(synthetic.open_generated(str(folder)))
+      split = synthetic.open_generated(str(folder))
+      found = sum(len(split.encoded(row)) > 0 for row in range(len(split)))
       lost = '' if found == count else f'it holds {found:,} of {count:,} images'
-    except UserError as error:
-      lost = str(error).rstrip('.')
+    except (UserError, OSError, RuntimeError, ValueError, IndexError) as error:  # of the records
+      lost = one_line(error).rstrip('.')
   if lost:
     raise UserError(
       f'--out={folder} holds these images, but is damaged ({lost}): delete the folder and generate'

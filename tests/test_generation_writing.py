@@ -57,6 +57,7 @@ def test_the_same_again_is_there_and_another_set_is_refused(generator, images):
 
 
 def test_a_set_that_lost_files_is_refused(generator, images, tmp_path):
+  synthetic.open_generated(str(images))  # which leaves its columns beside the records
   names = run_directory.class_names(generator)
   counts = f'{names[2]}=5,{names[0]}=3'
   for lost, told in (

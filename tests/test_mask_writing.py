@@ -150,7 +150,7 @@ def test_exchanged_masks_are_noticed(tmp_path):
   data = {'name': 'a', 'config': 'b', 'version': '1', 'fingerprint': 'f', 'masks': {'sha256': '12'}}
   (tmp_path / 'data.json').write_text(json.dumps(data))
   run_directory.refuse_other_data(tmp_path, data)
-  with pytest.raises(UserError, match=r'made with other lesion masks .*SHA-256 12, now 34'):
+  with pytest.raises(UserError, match=r'made with other lesion masks .*sha256 12; now sha256 34'):
     run_directory.refuse_other_data(tmp_path, {**data, 'masks': {'sha256': '34'}})
 
 

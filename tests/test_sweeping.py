@@ -279,7 +279,8 @@ def test_a_sweep_of_real_runs_is_compared(recipe, tiny_data_dir, tmp_path):
   assert found['runs'][0]['parameters'] == parameters
   for run in found['runs']:
     metrics = json.loads((runs / run['name'] / 'metrics.json').read_text())['test']
-    assert run['metrics'] == metrics
+    added = {'rare_recall'}  # of the rarest third of the classes, by the comparison
+    assert {name: run['metrics'][name] for name in run['metrics'].keys() - added} == metrics
     assert run['train_wall_s'] > 0
     assert run['peak_memory_mb'] > 0
   (pair,) = found['differences']
