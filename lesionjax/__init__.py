@@ -22,8 +22,8 @@ _TRAINING_SIDE = (
   'environment', 'evaluating', 'experiment', 'gan_config', 'generating', 'generation_scoring',
   'generation_writing', 'held_out', 'inference', 'judging', 'mask_scoring', 'mask_writing',
   'models', 'modes', 'phase_inputs', 'phases', 'pieces', 'predictor', 'processes',
-  'report.model_table', 'run_data', 'run_directory', 'sampling', 'scoring', 'segmenting', 'starting', 'sweeping', 'training',
-  'two_stage',
+  'report.model_table', 'run_data', 'run_directory', 'sampling', 'scoring', 'segmenting',
+  'starting', 'sweeping', 'training', 'two_stage',
 )  # fmt: skip
 
 
