@@ -22,7 +22,7 @@ import numpy as np
 import optax
 
 from benchmarks import common, model_sides, peer_gan
-from lesionjax.allocator import keep_freed_memory
+from lesionjax.host.allocator import keep_freed_memory
 from lesionjax.models.generation import GENERATORS, build_gan
 from lesionjax.training import adversarial
 

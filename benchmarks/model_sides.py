@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks import common
-from lesionjax.allocator import keep_freed_memory
+from lesionjax.host.allocator import keep_freed_memory
 from lesionjax.models import build_model
 from lesionjax.models.cost import count
 from lesionjax.models.segmentation import SEGMENTERS, build_segmenter

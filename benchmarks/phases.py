@@ -22,9 +22,9 @@ from ml_collections import ConfigDict
 
 from benchmarks import common
 from configs import base
-from lesionjax import assembly, run_data
-from lesionjax.allocator import keep_freed_memory
-from lesionjax.phases import Phase, phases_of, trainable_paths
+from lesionjax.host.allocator import keep_freed_memory
+from lesionjax.runs import assembly, run_data
+from lesionjax.runs.phases import Phase, phases_of, trainable_paths
 from lesionjax.training.loop import Plan
 from lesionjax.training.mesh import Mesh, make_mesh
 from lesionjax.training.progress import Rules

@@ -27,7 +27,7 @@ from __future__ import annotations
 from ml_collections import ConfigDict
 
 from configs import arguments, base
-from lesionjax.gan_config import JUDGED
+from lesionjax.generation.gan_config import JUDGED
 from lesionjax.models.generation.table import GENERATORS
 
 _WIDTHS = ('width', 'discriminator_width')

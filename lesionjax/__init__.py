@@ -9,21 +9,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-  from lesionjax.predictor import Classifier, Segmenter
-  from lesionjax.sampling import Generator
+  from lesionjax.generation.sampling import Generator
+  from lesionjax.runs.predictor import Classifier, Segmenter
 
 __all__ = ['load']
 
 # What imports jax and its company, which the wheel alone does not install.
 _TRAINING_SIDE = (
-  'additions', 'assembly', 'compared_runs', 'comparing', 'compilation', 'config', 'config_values',
-  'cross_fitting', 'data.augment', 'data.between', 'data.colour', 'data.features', 'data.memory',
-  'data.noise', 'data.render', 'data.resample', 'data.stream', 'data.warp', 'dry_run',
-  'environment', 'evaluating', 'experiment', 'gan_config', 'generating', 'generation_scoring',
-  'generation_writing', 'held_out', 'inference', 'judging', 'mask_scoring', 'mask_writing',
-  'models', 'modes', 'phase_inputs', 'phases', 'pieces', 'predictor', 'processes',
-  'report.model_table', 'run_data', 'run_directory', 'sampling', 'scoring', 'segmenting',
-  'starting', 'sweeping', 'training', 'two_stage',
+  'config', 'config_values', 'data.augment', 'data.between', 'data.colour', 'data.features',
+  'data.memory', 'data.noise', 'data.render', 'data.resample', 'data.stream', 'data.warp',
+  'evaluating', 'experiment', 'explain', 'generation', 'host.compilation', 'host.environment',
+  'host.processes', 'masking', 'models', 'modes', 'predicting', 'report.model_table', 'runs',
+  'studies', 'training', 'trust',
 )  # fmt: skip
 
 
@@ -57,9 +54,9 @@ def load(run: str) -> Classifier | Segmenter | Generator:
     UserError: when it is no run, or has no finished epoch.
   """
   # They import jax: `import lesionjax` stays light.
-  from lesionjax.predictor import Classifier, Segmenter
-  from lesionjax.run_directory import read_config
-  from lesionjax.sampling import Generator
+  from lesionjax.generation.sampling import Generator
+  from lesionjax.runs.predictor import Classifier, Segmenter
+  from lesionjax.runs.run_directory import read_config
 
   kinds = {'segment': Segmenter, 'generate': Generator}
   return kinds.get(read_config(run).task, Classifier)(run)

@@ -12,10 +12,10 @@ from ml_collections import ConfigDict
 from data_builders import labels
 from data_builders.cleaning import pipeline
 from data_builders.errors import UserError
-from lesionjax import gan_config
 from lesionjax.config_values import CHOICES, LATER, RANGES
 from lesionjax.data.datasets import names_of
 from lesionjax.data.lesion import Lesion
+from lesionjax.generation import gan_config
 from lesionjax.models.heads import COSINE_SCALE, HEADS
 from lesionjax.training import losses
 from lesionjax.training.segmentation_losses import LOSSES as MASK_LOSSES

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from lesionjax import gan_config
 from lesionjax.data import resample
 from lesionjax.data.lesion import MODES
 from lesionjax.data.sampling import SAMPLINGS
+from lesionjax.generation import gan_config
 from lesionjax.training import imbalance
 
 # Keys that runs of earlier versions lack, with the value that changes nothing.

@@ -12,27 +12,25 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
-from lesionjax import (
-  additions,
-  assembly,
-  environment,
-  files,
-  generation_scoring,
-  inference,
-  mask_scoring,
-  processes,
-  run_data,
-  run_directory,
-  scoring,
-  two_stage,
-)
 from lesionjax import config as config_lib
 from lesionjax.data import synthetic
 from lesionjax.data.datasets import preprocessing_of
 from lesionjax.data.lesion import Lesion
 from lesionjax.data.masks import open_folder
 from lesionjax.data.records import Split
+from lesionjax.generation import generation_scoring
+from lesionjax.host import environment, files, processes
+from lesionjax.masking import mask_scoring
 from lesionjax.report.page import write_report
+from lesionjax.runs import (
+  additions,
+  assembly,
+  inference,
+  run_data,
+  run_directory,
+  scoring,
+  two_stage,
+)
 from lesionjax.training.mesh import Mesh, check_batch, make_mesh
 
 

@@ -12,20 +12,12 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
-from lesionjax import (
-  cross_fitting,
-  environment,
-  files,
-  held_out,
-  mask_writing,
-  run_data,
-  run_directory,
-  starting,
-  two_stage,
-)
 from lesionjax.evaluating import evaluate
-from lesionjax.phase_inputs import Inputs, start_phase
-from lesionjax.pieces import Pieces
+from lesionjax.host import environment, files
+from lesionjax.masking import cross_fitting, mask_writing
+from lesionjax.runs import held_out, run_data, run_directory, starting, two_stage
+from lesionjax.runs.phase_inputs import Inputs, start_phase
+from lesionjax.runs.pieces import Pieces
 from lesionjax.training.checkpoints import Checkpoints
 from lesionjax.training.loop import init_state
 from lesionjax.training.loop import train as run_loop

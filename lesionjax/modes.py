@@ -8,17 +8,12 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
-from lesionjax import (
-  allocator,
-  comparing,
-  compilation,
-  experiment,
-  generation_writing,
-  processes,
-  sweeping,
-)
-from lesionjax.dry_run import describe
+from lesionjax import experiment
 from lesionjax.evaluating import evaluate
+from lesionjax.generation import generation_writing
+from lesionjax.host import allocator, compilation, processes
+from lesionjax.runs.dry_run import describe
+from lesionjax.studies import comparing, sweeping
 from lesionjax.training.stopping import Interrupted, interrupted_by_sigterm
 
 

@@ -16,7 +16,7 @@ from orbax.checkpoint import v1 as ocp
 
 from lesionjax import config as config_lib
 from lesionjax import experiment
-from lesionjax.pieces import Pieces
+from lesionjax.runs.pieces import Pieces
 from lesionjax.training.writer import Writer
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from lesionjax import pieces
-from lesionjax.run_data import open_training_data
+from lesionjax.runs import pieces
+from lesionjax.runs.run_data import open_training_data
 
 OFF = {'flip_horizontal': False, 'rotation_deg': 0.0, 'noise_std': 0.0}
 WHOLE = {'name': 'whole', 'epochs': 1}

@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from data_builders.errors import UserError
-from lesionjax import files
+from lesionjax.host import files
 
 COLUMNS = ('image_id', 'group_id', 'label', 'fold')
 _READ_AHEAD = 512  # records per read when scanning; ArrayRecord reads these in parallel

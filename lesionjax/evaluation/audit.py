@@ -48,8 +48,8 @@ import traceback
 from collections.abc import Sequence
 
 from data_builders.errors import UserError
-from lesionjax import files
 from lesionjax.evaluation import audit_copies, audit_findings, audit_rows, audit_text
+from lesionjax.host import files
 
 CLEAN, LEAKS, COULD_NOT_RUN = 0, 1, 2
 

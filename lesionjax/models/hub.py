@@ -12,7 +12,7 @@ from typing import Any
 import requests
 
 from data_builders.errors import UserError
-from lesionjax import files
+from lesionjax.host import files
 from lesionjax.models.table import Pretrained
 
 _FILE = 'model.safetensors'

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from etils import epath
 
-from lesionjax import files
 from lesionjax.evaluation.comparison import BETTER, UNDECIDED, WORSE
+from lesionjax.host import files
 from lesionjax.report import compare_added, compare_words, figures, rendering, tables
 from lesionjax.report.figures import Plot
 from lesionjax.report.run_files import number
@@ -24,7 +24,7 @@ def write(folder: epath.PathLike, found: Mapping[str, Any]) -> epath.Path:
 
   Args:
     folder: where they go.
-    found: what compare.json holds, see `lesionjax.comparing`.
+    found: what compare.json holds, see `lesionjax.studies.comparing`.
 
   Returns:
     Path of the page.

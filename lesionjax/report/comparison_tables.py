@@ -25,7 +25,7 @@ def comparison(found: Mapping[str, Any]) -> str:
   """Returns one row for each run of a comparison, and what all rows have in common.
 
   Args:
-    found: what compare.json holds, see `lesionjax.comparing`.
+    found: what compare.json holds, see `lesionjax.studies.comparing`.
 
   Returns:
     Markdown: a table, then a line with the number of images and the caution about chance.

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from data_builders.errors import UserError
-from lesionjax import files
+from lesionjax.host import files
 from lesionjax.models import MODELS, build_model
 from lesionjax.models.cost import count
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import jinja2
 from etils import epath
 
-from lesionjax import files
+from lesionjax.host import files
 from lesionjax.report import figures
 
 _TEMPLATES = pathlib.Path(__file__).parent / 'templates'

@@ -19,7 +19,7 @@ from typing import Any
 from etils import epath
 
 from data_builders.errors import UserError
-from lesionjax import files
+from lesionjax.host import files
 from lesionjax.report import result_tables
 
 PAGES = ('docs/results.md', 'README.md')

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 from etils import epath
 
-from lesionjax import files
+from lesionjax.host import files
 
 
 class Writer:

@@ -9,7 +9,7 @@ from configs.isic2019_balance import get_config, get_sweep
 from data_builders.errors import UserError
 from lesionjax import config as config_lib
 from lesionjax.models.heads import HEADS
-from lesionjax.phases import phases_of
+from lesionjax.runs.phases import phases_of
 
 CHANGED = {
   'none': {},

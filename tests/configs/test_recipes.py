@@ -19,8 +19,8 @@ from configs import (
 from data_builders.configs import parse
 from data_builders.errors import UserError
 from lesionjax import config as config_lib
-from lesionjax.assembly import make_model, make_task
-from lesionjax.phases import phases_of, trainable_paths
+from lesionjax.runs.assembly import make_model, make_task
+from lesionjax.runs.phases import phases_of, trainable_paths
 from lesionjax.training.loop import Plan
 from lesionjax.training.progress import Rules
 

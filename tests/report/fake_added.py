@@ -78,7 +78,7 @@ def write_generated(run: pathlib.Path, names, size=32) -> dict[str, np.ndarray]:
 
 
 if __name__ == '__main__':
-  from lesionjax.comparing import compare
+  from lesionjax.studies.comparing import compare
   from tests.report import fake_comparison as fake
 
   place = pathlib.Path(sys.argv[1])

@@ -106,7 +106,7 @@ def change(path: pathlib.Path, edit) -> None:
 
 
 if __name__ == '__main__':
-  from lesionjax.comparing import compare
+  from lesionjax.studies.comparing import compare
 
   place = pathlib.Path(sys.argv[1])
   skills = {f'row{row}': 0.2 * row for row in range(1, 12)}

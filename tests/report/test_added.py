@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from data_builders.errors import UserError
-from lesionjax.comparing import compare
 from lesionjax.report import added, figures
 from lesionjax.report.page import write_report
+from lesionjax.studies.comparing import compare
 from tests.report import fake_added, fake_comparison, fake_run
 from tests.report.html_page import Page
 

@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from lesionjax.comparing import compare
 from lesionjax.report import compare_page, compare_words
+from lesionjax.studies.comparing import compare
 from tests.report import fake_comparison as fake
 from tests.report.html_page import Page
 

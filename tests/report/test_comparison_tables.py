@@ -7,8 +7,8 @@ import json
 import pytest
 
 from data_builders.errors import UserError
-from lesionjax.comparing import compare
 from lesionjax.report import results
+from lesionjax.studies.comparing import compare
 from tests.report import fake_comparison as fake
 
 MARKERS = '<!-- results:begin comparison-{0} -->\nold\n<!-- results:end comparison-{0} -->\n'

@@ -7,7 +7,7 @@ from typing import Any
 
 from etils import epath
 
-from lesionjax import files
+from lesionjax.host import files
 from lesionjax.report import figures, rendering
 from lesionjax.report.data import (
   claims,

@@ -1,0 +1,1 @@
+"""How a network sees an image: class activation maps, gradients, occlusion, their quality."""

@@ -1,0 +1,1 @@
+"""Generated images: validated, scored, judged, sampled, written."""

@@ -1,0 +1,1 @@
+"""What the machine offers: files, processes, memory, compiled programs, versions."""

@@ -1,0 +1,1 @@
+"""Lesion masks: segmenters on whole splits, folders of masks, their scores."""

@@ -1,0 +1,1 @@
+"""A trained run on a folder of images, and as an artefact for other programs."""

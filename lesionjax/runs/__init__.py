@@ -1,0 +1,1 @@
+"""A run: its configuration taken to pieces, its directory, its weights, its numbers."""

@@ -1,0 +1,1 @@
+"""Many runs: made by one recipe, put side by side."""
