@@ -78,6 +78,16 @@ def get_config() -> ConfigDict:
   evaluate.resamples = 1000  # of the bootstrap over lesions or patients
   evaluate.examples = 24  # images shown in the report
   evaluate.colour_baseline = True  # gradient boosting on colour statistics beside the network
+  # Of a classifier's report. What counts as positive for thresholds: 'malignant' (the probabilities
+  # of all classes that are, added up) or one class such as 'mel', against the rest.
+  evaluate.positive = 'malignant'
+  evaluate.cost_ratio = 10.0  # how many false alarms a missed positive costs
+  evaluate.bins = 15  # of the reliability diagram, with as many images each
+  evaluate.coverage = 0.9  # of the conformal prediction sets, in every class
+  evaluate.subgroups = True  # rates by skin tone, sex, age, site and source
+  evaluate.min_count = 10  # images below which no rate of a subgroup is printed
+  evaluate.explain = 24  # images with maps of what the network looked at; 0 = none
+  evaluate.feature_map = 1000  # images on the t-SNE map of pre-logits; 0 = no map
   return config.lock()
 
 
@@ -122,6 +132,12 @@ def _data() -> ConfigDict:
   data.synthetic_share = 1.0  # of the generated images of every class
   data.train_split = 'train'
   data.leave_out_folds = ()  # of the training split, such as (0, 3): these images train nothing
+  # Classes that are left out of training and validation and are unknown in the test split, such as
+  # ('vasc',): how well they are told from the known ones is then measured.
+  data.leave_out_classes = ()
+  # What surrounds the lesion: 'none' (the photograph as it is) or 'tones' (skin recoloured to one of
+  # 18 tones, drawn for every image): see lesionjax.data.background.
+  data.background = 'none'
   data.validation_split = 'validation'
   data.test_split = 'test'
   return data
