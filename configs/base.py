@@ -135,8 +135,8 @@ def _data() -> ConfigDict:
   # Classes that are left out of training and validation and are unknown in the test split, such as
   # ('vasc',): how well they are told from the known ones is then measured.
   data.leave_out_classes = ()
-  # What surrounds the lesion: 'none' (the photograph as it is) or 'tones' (skin recoloured to one of
-  # 18 tones, drawn for every image): see lesionjax.data.background.
+  # What surrounds the lesion: 'none' (the photograph as it is) or 'tones' (skin recoloured to one
+  # of 18 tones, drawn for every image): see lesionjax.data.background.
   data.background = 'none'
   data.validation_split = 'validation'
   data.test_split = 'test'

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import pathlib
 from collections.abc import Mapping, Sequence
 
 import jinja2
+import markupsafe
 from etils import epath
 
 from lesionjax.host import files
@@ -47,10 +50,26 @@ def write_figures(directory: epath.PathLike, plots: Mapping[str, Sequence[figure
 
 def environment() -> jinja2.Environment:
   """The templates: escaping everything, and refusing a name that is not given."""
-  return jinja2.Environment(
+  made = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_TEMPLATES),
     autoescape=True,
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
   )
+  made.globals |= {'script': _script, 'script_hash': _script_hash}
+  return made
+
+
+def _script(name: str) -> markupsafe.Markup:
+  """A script of the templates' folder, to stand in `<script>` as it is."""
+  return markupsafe.Markup((_TEMPLATES / name).read_text())
+
+
+def _script_hash(name: str) -> markupsafe.Markup:
+  """What the page's Content-Security-Policy allows: this script and no other, wherever it stands.
+
+  https://www.w3.org/TR/CSP3/#grammardef-hash-source
+  """
+  digest = hashlib.sha256((_TEMPLATES / name).read_text().encode()).digest()
+  return markupsafe.Markup(f"'sha256-{base64.b64encode(digest).decode()}'")
