@@ -41,6 +41,16 @@ LATER: dict[str, Any] = {
   'phases': (),
   'select.phase': 'any',
   'gan': gan_config.DEFAULTS,
+  'data.leave_out_classes': (),
+  'data.background': 'none',
+  'evaluate.positive': 'malignant',
+  'evaluate.cost_ratio': 10.0,
+  'evaluate.bins': 15,
+  'evaluate.coverage': 0.9,
+  'evaluate.subgroups': True,
+  'evaluate.min_count': 10,
+  'evaluate.explain': 24,
+  'evaluate.feature_map': 1000,
 }
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -51,6 +61,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
   'data.resample_space': resample.SPACES,
   'data.input': ('stream', 'ram', 'device'),
   'data.lesion': MODES,
+  'data.background': ('none', 'tones'),
   'select.phase': ('any', 'last'),
   'train.class_weights': imbalance.WEIGHTS,
   'model.dtype': ('float32', 'bfloat16'),
@@ -97,5 +108,11 @@ RANGES: dict[str, tuple[float, float | None]] = {
   'evaluate.batch_size': (1, None),
   'evaluate.resamples': (1, None),
   'evaluate.examples': (0, 200),
+  'evaluate.cost_ratio': (1e-6, 1e6),
+  'evaluate.bins': (2, 100),
+  'evaluate.coverage': (0.5, 0.999),
+  'evaluate.min_count': (1, 10_000),
+  'evaluate.explain': (0, 200),
+  'evaluate.feature_map': (0, 20_000),
   **gan_config.RANGES,
 }

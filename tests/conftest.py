@@ -82,6 +82,8 @@ def _tiny_config(tiny_data_dir: pathlib.Path) -> ConfigDict:
   config.evaluate.batch_size = 16
   config.evaluate.resamples = 20
   config.evaluate.examples = 4
+  config.evaluate.subgroups = False  # what takes seconds is asked for where it is tested
+  config.evaluate.explain = config.evaluate.feature_map = 0
   config.log.every_steps = 2
   config.checkpoint.every_steps = 3
   return config
