@@ -59,35 +59,13 @@ def get_config() -> ConfigDict:
   config.schedule = _schedule()
   config.gan = _gan()
 
-  config.select = select = ConfigDict()
-  # On validation; decides which checkpoint is best. To segment: 'dice', 'jaccard', 'loss' ...; to
-  # generate: 'latest' (the newest) or, with gan.judge, 'fid', 'kid', 'judge_recall' ...
-  select.metric = 'balanced_accuracy'
-  # 'any', or 'last': with config.phases, epochs of the last one only, where that is what the run is
-  # about, such as a head drawn anew at the end; 'any' may keep an epoch from before that.
-  select.phase = 'any'
-  select.patience_epochs = 0  # stop after this many epochs without a better one; 0 = never
-
+  config.select = _select()
   config.checkpoint = checkpoint = ConfigDict()
   checkpoint.every_steps = 0  # beside the one at the end of every epoch; 0 = none beside it
   config.log = log = ConfigDict()
   log.every_steps = 20  # steps between two flushes of metrics.jsonl and progress lines
 
-  config.evaluate = evaluate = ConfigDict()
-  evaluate.batch_size = 128  # over all devices and processes
-  evaluate.resamples = 1000  # of the bootstrap over lesions or patients
-  evaluate.examples = 24  # images shown in the report
-  evaluate.colour_baseline = True  # gradient boosting on colour statistics beside the network
-  # Of a classifier's report. What counts as positive for thresholds: 'malignant' (the probabilities
-  # of all classes that are, added up) or one class such as 'mel', against the rest.
-  evaluate.positive = 'malignant'
-  evaluate.cost_ratio = 10.0  # how many false alarms a missed positive costs
-  evaluate.bins = 15  # of the reliability diagram, with as many images each
-  evaluate.coverage = 0.9  # of the conformal prediction sets, in every class
-  evaluate.subgroups = True  # rates by skin tone, sex, age, site and source
-  evaluate.min_count = 10  # images below which no rate of a subgroup is printed
-  evaluate.explain = 24  # images with maps of what the network looked at; 0 = none
-  evaluate.feature_map = 1000  # images on the t-SNE map of pre-logits; 0 = no map
+  config.evaluate = _evaluate()
   return config.lock()
 
 
@@ -258,3 +236,36 @@ def _gan() -> ConfigDict:
   gan.judge = ''
   gan.judge_images = 1000  # of validation, and as many generated ones, after every epoch
   return gan
+
+
+def _select() -> ConfigDict:
+  """Which checkpoint is best, and when to stop."""
+  select = ConfigDict()
+  # On validation; decides which checkpoint is best. To segment: 'dice', 'jaccard', 'loss' ...; to
+  # generate: 'latest' (the newest) or, with gan.judge, 'fid', 'kid', 'judge_recall' ...
+  select.metric = 'balanced_accuracy'
+  # 'any', or 'last': with config.phases, epochs of the last one only, where that is what the run is
+  # about, such as a head drawn anew at the end; 'any' may keep an epoch from before that.
+  select.phase = 'any'
+  select.patience_epochs = 0  # stop after this many epochs without a better one; 0 = never
+  return select
+
+
+def _evaluate() -> ConfigDict:
+  """What is measured at the end."""
+  evaluate = ConfigDict()
+  evaluate.batch_size = 128  # over all devices and processes
+  evaluate.resamples = 1000  # of the bootstrap over lesions or patients
+  evaluate.examples = 24  # images shown in the report
+  evaluate.colour_baseline = True  # gradient boosting on colour statistics beside the network
+  # Of a classifier's report. What counts as positive for thresholds: 'malignant' (the probabilities
+  # of all classes that are, added up) or one class such as 'mel', against the rest.
+  evaluate.positive = 'malignant'
+  evaluate.cost_ratio = 10.0  # how many false alarms a missed positive costs
+  evaluate.bins = 15  # of the reliability diagram, with as many images each
+  evaluate.coverage = 0.9  # of the conformal prediction sets, in every class
+  evaluate.subgroups = True  # rates by skin tone, sex, age, site and source
+  evaluate.min_count = 10  # images below which no rate of a subgroup is printed
+  evaluate.explain = 24  # images with maps of what the network looked at; 0 = none
+  evaluate.feature_map = 1000  # images on the t-SNE map of pre-logits; 0 = no map
+  return evaluate
