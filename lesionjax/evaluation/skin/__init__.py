@@ -1,0 +1,1 @@
+"""Colour of the skin around a lesion: measured, named, and replaced."""
