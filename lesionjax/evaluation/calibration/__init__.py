@@ -1,0 +1,1 @@
+"""How far probabilities can be believed: calibration, prediction sets, abstention, novelty."""
