@@ -255,6 +255,7 @@ def _read_split(builder: Any, split: str, steps: pipeline.Pipeline, with_masks: 
   columns = read_columns(builder, split, source)
   count = len(columns['label'])
   masks = subset(info.features, ('mask',)) if 'mask' in info.features else None
+  small = [key for key in info.features if not isinstance(info.features[key], tfds.features.Image)]
   return Split(
     name=name,
     split=split,
@@ -263,7 +264,9 @@ def _read_split(builder: Any, split: str, steps: pipeline.Pipeline, with_masks: 
     image_ids=columns['image_id'],
     group_ids=columns['group_id'],
     folds=columns['fold'],
-    sources=(Source(name, source, subset(info.features, ('image',)), masks),),
+    sources=(
+      Source(name, source, subset(info.features, ('image',)), masks, subset(info.features, small)),
+    ),
     places=np.stack([np.zeros(count, np.int64), np.arange(count)], axis=1),
     preprocessing=steps,
   )

@@ -29,12 +29,14 @@ class Source:
     records: random access to the serialised records.
     image_features: parses the encoded image out of a record.
     mask_features: parses the encoded lesion mask; None where the data set has none.
+    small_features: parses all that is neither image nor mask; None where nobody said.
   """
 
   name: str
   records: Sequence[bytes]
   image_features: Any
   mask_features: Any = None
+  small_features: Any = None
 
 
 @dataclasses.dataclass(frozen=True)
