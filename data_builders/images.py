@@ -13,7 +13,7 @@ from data_builders.errors import UserError
 MAX_PIXELS = 100_000_000
 """Larger images are refused before they are decoded; the archives' largest have 24 million."""
 
-_MIN_BYTES_PER_PIXEL = 0.002
+MIN_BYTES_PER_PIXEL = 0.002
 """A JPEG of one colour takes more; published images take fifty times as much."""
 
 # A marker other than byte stuffing (00), restart (d0-d7) and fill (ff), so that inside scan data
@@ -41,7 +41,7 @@ def check_jpeg(data: bytes, where: str) -> tuple[int, int]:
   Raises:
     UserError: no JPEG, truncated, not three channels of 8 bits, too large, or undecodable.
   """
-  height, width, channels, bits = _jpeg_frame(data, where)
+  height, width, channels, bits = jpeg_frame(data, where)
   if channels != 3 or bits != 8:
     raise UserError(
       f'{where} has {channels} channel(s) of {bits} bits; images must be JPEGs with three'
@@ -51,7 +51,7 @@ def check_jpeg(data: bytes, where: str) -> tuple[int, int]:
     raise UserError(
       f'{where} has {width}x{height} pixels, more than the {MAX_PIXELS} allowed; replace it.'
     )
-  if len(data) < _MIN_BYTES_PER_PIXEL * height * width:
+  if len(data) < MIN_BYTES_PER_PIXEL * height * width:
     raise UserError(
       f'{where} claims {width}x{height} pixels in {len(data)} bytes, too few for an image; download'
       ' the archive again.'
@@ -124,8 +124,19 @@ def png_header(data: bytes) -> tuple[int, int, int, int] | None:
   return height, width, bits, kind
 
 
-def _jpeg_frame(data: bytes, where: str) -> tuple[int, int, int, int]:
-  """Walks all segments of a JPEG; returns (height, width, channels, bits per channel)."""
+def jpeg_frame(data: bytes, where: str) -> tuple[int, int, int, int]:
+  """Walks all segments of a JPEG to its end.
+
+  Args:
+    data: the encoded image.
+    where: how to name the image in a message.
+
+  Returns:
+    (height, width, channels, bits per channel), of the last frame header.
+
+  Raises:
+    UserError: no JPEG, or truncated.
+  """
   if not data.startswith(b'\xff\xd8\xff'):
     raise UserError(
       f'{where} is not a JPEG (it begins with {data[:4].hex(" ") or "nothing"}); download the'
