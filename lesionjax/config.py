@@ -13,6 +13,7 @@ from data_builders import labels
 from data_builders.cleaning import pipeline
 from data_builders.errors import UserError
 from lesionjax.config_values import CHOICES, LATER, RANGES
+from lesionjax.data import unknown_classes
 from lesionjax.data.datasets import names_of
 from lesionjax.data.lesion import Lesion
 from lesionjax.generation import gan_config
@@ -70,6 +71,7 @@ def validate(config: ConfigDict) -> None:
     )
   _validate_task(config)
   _validate_images(config.data)
+  unknown_classes.validate(config.data, config.task)
   _validate_normalise(config.normalise)
   names_of(config.data.name)
   pipeline.parse(config.data.preprocess)

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
 from lesionjax.config import image_size
-from lesionjax.data import masks, memory, synthetic
+from lesionjax.data import masks, memory, synthetic, unknown_classes
 from lesionjax.data.datasets import names_of, open_split, provenance
 from lesionjax.data.features import feature_stream
 from lesionjax.data.lesion import Lesion
@@ -63,7 +63,26 @@ def open_real_training_data(config: ConfigDict) -> Split:
 
 
 def open_data(config: ConfigDict, split: str, name: str = '') -> Split:
-  """Opens a split of the run's data, or of the data set `name` with that one's own classes."""
+  """Opens a split of the run's data, or of the data set `name` with that one's own classes.
+
+  Images of `config.data.leave_out_classes` are not in the splits for training and validation, and
+  have the label -1 in all others.
+  """
+  found = _open_marked(config, split, name)
+  learned_from = not name and split in (config.data.train_split, config.data.validation_split)
+  if learned_from and config.data.leave_out_classes:
+    return found.take(found.labels >= 0)
+  return found
+
+
+def _open_marked(config: ConfigDict, split: str, name: str) -> Split:
+  """Opens a split whose images of left-out classes have the label -1."""
+  found = _open_all(config, split, name)
+  left_out = config.data.leave_out_classes
+  return unknown_classes.mark(found, left_out, other=bool(name)) if left_out else found
+
+
+def _open_all(config: ConfigDict, split: str, name: str) -> Split:
   return open_split(
     name or config.data.name,
     split,
@@ -75,15 +94,38 @@ def open_data(config: ConfigDict, split: str, name: str = '') -> Split:
   )
 
 
+def names_of_unknown(config: ConfigDict, unknown: Split, name: str = '') -> np.ndarray:
+  """What the data call the images that the run knows no class for.
+
+  Args:
+    config: of the run.
+    unknown: rows of `open_data` whose label is -1.
+    name: another data set, or '' for the run's own.
+
+  Returns:
+    str [N], a class of `config.data.leave_out_classes` (or one within it), or 'unknown' where the
+    data name none.
+  """
+  found = _open_all(config, unknown.split, name)
+  told = np.array([*found.class_names, 'unknown'])[found.labels]
+  named = dict(zip(found.image_ids.tolist(), told.tolist(), strict=True))
+  return np.array([named[image_id] for image_id in unknown.image_ids.tolist()], np.str_)
+
+
 def describe_data(config: ConfigDict, name: str = '') -> dict[str, Any]:
   """Returns what a run remembers of its data, or of the data set `name`."""
-  return provenance(
+  data = provenance(
     name or config.data.name,
     config.data.data_dir or None,
     '' if name else config.data.classes,
     config.data.preprocess,
     config.task == 'segment',
   )
+  left_out = config.data.leave_out_classes
+  if not left_out:
+    return data
+  splits = {split: _open_marked(config, split, name) for split in data['splits']}
+  return unknown_classes.describe(data, splits, left_out)
 
 
 def describe_masks(config: ConfigDict) -> dict[str, Any]:
