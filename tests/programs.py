@@ -28,7 +28,8 @@ PARTS = ('weights', 'rest')
 # with: starting over instead of resuming would leave the same files.
 RUNNER = """
 import json, os, sys
-from lesionjax import config, modes, processes
+from lesionjax import config, modes
+from lesionjax.host import processes
 from lesionjax.training import writer
 
 values, workdir, kind, step, number = sys.argv[1:]

@@ -13,7 +13,7 @@ from lesionjax.host import compilation
 
 CODE = """
 import jax, jax.numpy as jnp
-from lesionjax import compilation
+from lesionjax.host import compilation
 print(compilation.keep_compiled())
 jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 seen = []
