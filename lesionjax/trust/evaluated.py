@@ -14,6 +14,21 @@ from lesionjax.runs.scoring import labels_of
 
 
 @dataclasses.dataclass(frozen=True)
+class Unknown:
+  """Images of a split that show none of the classes a run knows.
+
+  Attributes:
+    split: the records.
+    names: str [N], what the data call them, or 'unknown'.
+    outputs: logits [N, K] and pre_logits [N, D].
+  """
+
+  split: Split
+  names: np.ndarray
+  outputs: dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
 class Evaluated:
   """A classifier's outputs on the splits it was evaluated on.
 
@@ -25,6 +40,7 @@ class Evaluated:
     splits: the records, by name; 'validation' (as `config.data.validation_split` names it) is among
       them where the run's own data were evaluated.
     outputs: by the same names, logits [N, K] and pre_logits [N, D], in the order of the records.
+    unknown: by the same names, the images of a split that have no class and are not in `splits`.
   """
 
   config: ConfigDict
@@ -33,6 +49,7 @@ class Evaluated:
   class_names: tuple[str, ...]
   splits: dict[str, Split]
   outputs: dict[str, dict[str, np.ndarray]]
+  unknown: dict[str, Unknown] = dataclasses.field(default_factory=dict)
 
   @property
   def validation(self) -> str | None:

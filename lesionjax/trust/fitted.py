@@ -14,7 +14,7 @@ from lesionjax.runs import run_directory
 
 
 def read_temperature(run_dir: epath.PathLike) -> float | None:
-  """What a run's logits are divided by before the softmax, so that its probabilities are calibrated.
+  """What a run's logits are divided by before the softmax, so that probabilities are calibrated.
 
   Args:
     run_dir: of the run.
@@ -25,7 +25,7 @@ def read_temperature(run_dir: epath.PathLike) -> float | None:
   Raises:
     UserError: the file is damaged.
   """
-  found = _read(run_dir, 'calibration.json')
+  found = read(run_dir, 'calibration.json')
   return None if found is None else float(_entry(run_dir, 'calibration.json', found, 'temperature'))
 
 
@@ -42,7 +42,7 @@ def read_conformal(run_dir: epath.PathLike) -> Conformal | None:
     UserError: the file is damaged.
   """
   name = 'conformal.json'
-  found = _read(run_dir, name)
+  found = read(run_dir, name)
   if found is None:
     return None
   classes = _entry(run_dir, name, found, 'classes')
@@ -59,7 +59,12 @@ def read_conformal(run_dir: epath.PathLike) -> Conformal | None:
   )
 
 
-def _read(run_dir: epath.PathLike, name: str) -> dict[str, Any] | None:
+def read(run_dir: epath.PathLike, name: str) -> dict[str, Any] | None:
+  """The content of a JSON file of a run; None where it has none.
+
+  Raises:
+    UserError: the file is damaged.
+  """
   path = run_directory.locate(run_dir) / name
   if not path.exists():
     return None

@@ -2,11 +2,12 @@
 
 The score of an image is 1 - p_y, one minus the probability of a class. Of each class the
 calibration cases of that class give a threshold, the ceil((n + 1) (1 - alpha)) / n quantile of
-their scores (1 - alpha is the coverage, n the number of cases); a class is in the set of a new image
-when its score is at most that threshold. A new case of the class then has its own class in its set
-with a probability of at least 1 - alpha, whatever the classifier: Vovk, Gammerman and Shafer,
-Algorithmic Learning in a Random World, 2005, section 4.5 (Mondrian predictors); Angelopoulos and
-Bates, A Gentle Introduction to Conformal Prediction, arXiv 2107.07511, sections 1 and 3.2.
+their scores (1 - alpha is the coverage, n the number of cases); a class is in the set of a new
+image when its score is at most that threshold. A new case of the class then has its own class in
+its set with a probability of at least 1 - alpha, whatever the classifier: Vovk, Gammerman and
+Shafer, Algorithmic Learning in a Random World, 2005, section 4.5 (Mondrian predictors);
+Angelopoulos and Bates, A Gentle Introduction to Conformal Prediction, arXiv 2107.07511, sections 1
+and 3.2.
 
 The guarantee needs cases that are exchangeable. Images of one lesion are not: they are alike, and
 lesions with many images would count as many independent cases. One image of each lesion, drawn at
@@ -19,10 +20,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 
 from data_builders.errors import UserError
+from lesionjax.evaluation.calibration.resampling import Groups, interval, ratio
+from lesionjax.evaluation.intervals import Interval
 
 _ROUNDING = 1e-9  # 10 * .9 must not be rounded up to 10
 
@@ -129,7 +133,51 @@ def one_a_group(labels: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarray
     int [M], sorted.
   """
   order = np.random.default_rng(seed).permutation(len(labels))
-  names, index = np.unique(np.asarray(groups), return_inverse=True)
+  _, index = np.unique(np.asarray(groups), return_inverse=True)
   pairs = np.stack([index[order], np.asarray(labels)[order]], 1)
   _, first = np.unique(pairs, axis=0, return_index=True)
   return np.sort(order[first])
+
+
+def measure(
+  sets: np.ndarray, labels: np.ndarray, drawn: Groups, class_names: tuple[str, ...]
+) -> dict[str, Any]:
+  """How often the sets hold the true class, and how large they are.
+
+  Args:
+    sets: bool [N, K], from `Conformal.sets`.
+    labels: int [N].
+    drawn: resamples of the lesions or patients.
+    class_names: K names.
+
+  Returns:
+    coverage, size (classes in a set), single and empty (shares of sets with one class and with
+    none), all as {'value', 'low', 'high', 'n'}; sizes: how many sets have 0, 1, ... K classes;
+    classes: by name coverage and size of the sets of its images.
+  """
+  held = sets[np.arange(len(labels)), labels]
+  size = sets.sum(axis=1)
+  everything = np.ones(len(labels), bool)
+  return {
+    'coverage': _share(held, everything, drawn),
+    'size': _mean(size, everything, drawn),
+    'single': _share(size == 1, everything, drawn),
+    'empty': _share(size == 0, everything, drawn),
+    'sizes': np.bincount(size, minlength=len(class_names) + 1).tolist(),
+    'classes': {
+      name: {
+        'coverage': _share(held, labels == index, drawn),
+        'size': _mean(size, labels == index, drawn),
+      }
+      for index, name in enumerate(class_names)
+    },
+  }
+
+
+def _share(flags: np.ndarray, rows: np.ndarray, drawn: Groups) -> Interval:
+  values = ratio(drawn.sums(flags & rows), drawn.sums(rows))
+  return interval(values, int(rows.sum()), drawn.count(rows))
+
+
+def _mean(numbers: np.ndarray, rows: np.ndarray, drawn: Groups) -> Interval:
+  return interval(ratio(drawn.sums(numbers * rows), drawn.sums(rows)), int(rows.sum()))
