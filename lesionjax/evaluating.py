@@ -32,6 +32,9 @@ from lesionjax.runs import (
   two_stage,
 )
 from lesionjax.training.mesh import Mesh, check_batch, make_mesh
+from lesionjax.trust import parts
+from lesionjax.trust import unknown as unknown_classes
+from lesionjax.trust.evaluated import Evaluated
 
 
 def evaluate(
@@ -78,11 +81,14 @@ def evaluate(
   _look_otherwise(config, run_dir, eval_data, lesion, lesion_masks)
   told = bool(lesion or lesion_masks)
   data = _describe(config, run_dir, eval_data, told)
-  splits = {name: _scored(run_data.open_data(config, name, eval_data)) for name in names}
+  opened = {name: run_data.open_data(config, name, eval_data) for name in names}
+  unknown = unknown_classes.unscored(opened) if config.task == 'classify' else {}
+  splits = {name: _scored(split) for name, split in opened.items()}
   published = config.protocol == 'published' and not eval_data
   for split in splits.values():
     _check_unseen(config, run_dir, split, class_names, published)
   outputs = _predict_splits(config, run_dir, splits, class_names)
+  others = _predict_splits(config, run_dir, unknown, class_names) if unknown else {}
   added = _added(config, run_dir) if out_dir == run_dir else {}
   if jax.process_index() != 0:
     processes.wait_for_all('report')  # which the first writes
@@ -93,6 +99,9 @@ def evaluate(
     files.write_json(out_dir / 'data.json', data)
   files.write_json(out_dir / 'metrics.json', metrics)
   additions.write(out_dir, added)
+  if config.task == 'classify':
+    new = unknown_classes.gather(config, unknown, others, eval_data)
+    parts.write(Evaluated(config, run_dir, out_dir, class_names, splits, outputs, new))
   wall_s = {'evaluate': round(time.perf_counter() - start, 1)}
   if train_wall_s is not None:
     wall_s['train'] = round(train_wall_s, 1)

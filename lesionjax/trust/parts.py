@@ -1,0 +1,15 @@
+"""All that is measured of an evaluated classifier beyond its metrics, in the order it is needed."""
+
+from __future__ import annotations
+
+from lesionjax.trust import calibration, unknown
+from lesionjax.trust.evaluated import Evaluated
+
+# Later ones may read what earlier ones wrote: rates of subgroups are at a threshold.
+_PARTS = (calibration, unknown)
+
+
+def write(evaluated: Evaluated) -> None:
+  """Writes the files of every part into `evaluated.out_dir`."""
+  for part in _PARTS:
+    part.write(evaluated)
