@@ -100,12 +100,7 @@ class Generator(TrainedRun):
     super().__init__(run_dir)
     if self.config.task != 'generate':
       raise UserError(f'{run_dir} is a run of task {self.config.task!r}, not a generator.')
-    self._sampler = Sampler(self._model)
-
-  @property
-  def weights(self) -> Any:
-    """Of generator and discriminator, {'params', 'batch_stats'}."""
-    return self._weights
+    self._sampler = Sampler(self.model)
 
   def generate(
     self, labels: Sequence[int | str] | np.ndarray, seed: int = 0, start: int = 0
@@ -137,4 +132,4 @@ class Generator(TrainedRun):
       rows.append(names.index(label) if isinstance(label, str) else int(label))
     if not rows:
       raise UserError('generate() was given no label: pass at least one class.')
-    return self._sampler(self._weights, rows, seed, start)
+    return self._sampler(self.weights, rows, seed, start)

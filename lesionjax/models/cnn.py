@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from lesionjax.models import pooling
 from lesionjax.models.heads import classify
-from lesionjax.models.layers import BatchNorm, Conv, check_size
+from lesionjax.models.layers import BatchNorm, Conv, FeatureMap, check_size
 
 
 class CNN(nn.Module):
@@ -60,8 +60,9 @@ class CNN(nn.Module):
         x = Conv(width, dtype=self.dtype, name=f'block{block}_conv{index}')(x)
         x = BatchNorm(dtype=self.dtype, name=f'block{block}_norm{index}')(x, train)
         x = nn.relu(x)
-      last_map = pyramid[f'stride{2 ** (block - 1)}'] = x
-      x = pooling.max_pool(x, 2, 2)
+      name = f'stride{2 ** (block - 1)}'
+      last_map = pyramid[name] = FeatureMap(name=name)(x)
+      x = pooling.max_pool(last_map, 2, 2)
     x = x.reshape(x.shape[0], -1)
     if self.dense_features:
       x = nn.relu(nn.Dense(self.dense_features, dtype=self.dtype, name='dense')(x))

@@ -17,6 +17,7 @@ from lesionjax.models.heads import classify
 from lesionjax.models.layers import (
   BatchNorm,
   Conv,
+  FeatureMap,
   batch_moments,
   check_size,
   stochastic_depth,
@@ -128,13 +129,15 @@ class DenseNet(nn.Module):
     conv, norm = partial(Conv, dtype=self.dtype), partial(BatchNorm, dtype=self.dtype)
     x = conv(2 * self.growth, 7, 2, name='stem_conv')(image)
     x = nn.relu(norm(name='stem_norm')(x, train))
+    x = FeatureMap(name='stride2')(x)
     pyramid = {'stride2': x}
     x = pooling.max_pool(x, 3, 2, pad=1)
     moments, done = None, 0
     for block, depth in enumerate(self.depths, 1):
       if block > 1:
         x = nn.relu(norm(name=f'transition{block - 1}_norm')(x, train, moments))
-        pyramid[f'stride{2**block}'] = x
+        name = f'stride{2**block}'
+        x = pyramid[name] = FeatureMap(name=name)(x)
         # The paper convolves, then pools: the same, for four times the work.
         channels = x.shape[-1] // 2
         x = conv(channels, 1, name=f'transition{block - 1}_conv')(pooling.halve(x))
@@ -146,7 +149,8 @@ class DenseNet(nn.Module):
         seen.append(new(x, train, moments))
         done += 1
       x, moments = seen.all()
-    x = pyramid['stride32'] = nn.relu(norm(name='top_norm')(x, train, moments))
+    x = nn.relu(norm(name='top_norm')(x, train, moments))
+    x = pyramid['stride32'] = FeatureMap(name='stride32')(x)
     pooled = jnp.mean(x, (1, 2), dtype=jnp.float32)
     logits = classify(pooled, self.head, self.num_classes, self.dropout, train)
     return logits, {'last_map': x, 'pre_logits': pooled, **pyramid}

@@ -22,6 +22,7 @@ from lesionjax.models.layers import (
   BatchNorm,
   Conv,
   DepthwiseConv,
+  FeatureMap,
   check_size,
   he_normal_fan_out,
   stochastic_depth,
@@ -188,9 +189,12 @@ class EfficientNet(nn.Module):
         )(x, train)
         done += 1
       stride *= stage.stride
-      pyramid[f'stride{stride}'] = x  # the last stage at that size
+      if number < len(_STAGES) and _STAGES[number].stride > 1:  # the last stage at that size
+        name = f'stride{stride}'
+        x = pyramid[name] = FeatureMap(name=name)(x)
     x = Conv(scaled_width(1280, self.width), 1, dtype=self.dtype, name='top_conv')(x)
-    x = pyramid['stride32'] = nn.silu(norm(name='top_norm')(x, train))
+    x = nn.silu(norm(name='top_norm')(x, train))
+    x = pyramid['stride32'] = FeatureMap(name='stride32')(x)
     pooled = jnp.mean(x, (1, 2), dtype=jnp.float32)
     logits = classify(pooled, self.head, self.num_classes, self.dropout, train)
     return logits, {'last_map': x, 'pre_logits': pooled, **pyramid}

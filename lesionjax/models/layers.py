@@ -54,6 +54,15 @@ def stochastic_depth(x: jax.Array, rate: float, train: bool) -> jax.Array:
   return nn.Dropout(rate, every_axis_but_the_batch, deterministic=not train)(x)
 
 
+class FeatureMap(nn.Module):
+  """The identity: gives a map within a network a name, at which `perturbed` finds it."""
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """Returns x [B,h,w,C]."""
+    return x
+
+
 class Conv(nn.Module):
   """Two-dimensional convolution; parameters float32, arithmetic in `dtype`.
 

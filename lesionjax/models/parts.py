@@ -1,4 +1,4 @@
-"""Named parts of the classifiers: what `last_block` means, and the head by itself."""
+"""Named parts of the classifiers: `last_block`, `last_map`, and the head by itself."""
 
 from __future__ import annotations
 
@@ -30,6 +30,21 @@ LAST_BLOCK: Mapping[str, Callable[[Any], tuple[str, ...]]] = MappingProxyType(
     'VGG16': lambda model: ('stage5/.*', *(('dense[12]/.*',) if model.top == 'dense' else ())),
     # The last transformer block and the norm behind it.
     'ViT': lambda model: (f'block{model.depth}/.*', 'top_norm/.*'),
+  }
+)
+
+
+# Class of the module -> the last map that the logits depend on, by its name within the network
+# (`perturbed.feature_maps`). A transformer reads the class token at its end: its patch tokens are
+# last looked at by the attention of the last block.
+LAST_MAP: Mapping[str, Callable[[Any], str]] = MappingProxyType(
+  {
+    'CNN': lambda model: f'stride{2 ** (len(model.widths) - 1)}',
+    'ResNet': lambda model: f'stride{2 ** (len(model.depths) + 1)}',
+    'EfficientNet': lambda model: 'stride32',
+    'DenseNet': lambda model: 'stride32',
+    'VGG16': lambda model: 'stride16',
+    'ViT': lambda model: f'block{model.depth}/norm1',
   }
 )
 

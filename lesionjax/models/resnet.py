@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from lesionjax.models import pooling
 from lesionjax.models.heads import classify
-from lesionjax.models.layers import BatchNorm, Conv, check_size, stochastic_depth
+from lesionjax.models.layers import BatchNorm, Conv, FeatureMap, check_size, stochastic_depth
 
 STRIDE = 32
 
@@ -126,6 +126,7 @@ class ResNet(nn.Module):
       block = nn.remat(block, static_argnums=(2,))
     x = Conv(64, 7, 2, dtype=self.dtype, name='stem_conv')(image)
     x = nn.relu(BatchNorm(dtype=self.dtype, name='stem_norm')(x, train))
+    x = FeatureMap(name='stride2')(x)
     pyramid = {'stride2': x}
     x = pooling.max_pool(x, 3, 2, pad=1)
     done = 0
@@ -140,7 +141,8 @@ class ResNet(nn.Module):
           name=f'stage{stage + 1}_block{index + 1}',
         )(x, train)
         done += 1
-      pyramid[f'stride{4 * 2**stage}'] = x
+      name = f'stride{4 * 2**stage}'
+      x = pyramid[name] = FeatureMap(name=name)(x)
     pooled = jnp.mean(x, (1, 2), dtype=jnp.float32)
     logits = classify(pooled, self.head, self.num_classes, self.dropout, train)
     return logits, {'last_map': x, 'pre_logits': pooled, **pyramid}

@@ -22,7 +22,7 @@ import numpy as np
 from data_builders.errors import UserError
 from lesionjax.models import pooling
 from lesionjax.models.heads import classify
-from lesionjax.models.layers import BatchNorm, Conv, check_size
+from lesionjax.models.layers import BatchNorm, Conv, FeatureMap, check_size
 
 STRIDE = 32
 _TOPS = ('dense', 'pool')
@@ -112,8 +112,9 @@ class VGG16(nn.Module):
     x = last_map = image.astype(self.dtype)
     pyramid = {}
     for number, widths in enumerate(_WIDTHS, 1):
-      last_map = stage(widths, self.batch_norm, self.dtype, name=f'stage{number}')(x, train)
-      pyramid[f'stride{2 ** (number - 1)}'] = last_map
+      x = stage(widths, self.batch_norm, self.dtype, name=f'stage{number}')(x, train)
+      name = f'stride{2 ** (number - 1)}'
+      last_map = pyramid[name] = FeatureMap(name=name)(x)
       x = pooling.max_pool(last_map, 2, 2)
     if self.top == 'dense':
       x = _pooled_up(x, 7)

@@ -63,9 +63,9 @@ class TrainedRun:
     self.class_names = run_directory.class_names(run_dir)
     self.size = image_size(self.config)
     self.preprocessing = preprocessing_of(self.config.data.name, self.config.data.preprocess)
-    self._model = assembly.make_model(self.config, len(self.class_names))
+    self.model = assembly.make_model(self.config, len(self.class_names))
     local = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-    self._weights = inference.restore_best(run_dir, self._model, self.size, local)
+    self.weights = inference.restore_best(run_dir, self.model, self.size, local)
 
   def _outputs(
     self, pixels: Iterator[np.ndarray], count: int, batch_size: int
@@ -75,7 +75,7 @@ class TrainedRun:
     for start in range(0, count, size):
       rows = [next(pixels) for _ in range(min(size, count - start))]
       padded = np.stack(rows + [np.zeros_like(rows[0])] * (size - len(rows)))
-      outputs = self._apply(self._weights, padded)
+      outputs = self._apply(self.weights, padded)
       yield {name: np.asarray(value)[: len(rows)] for name, value in outputs.items()}
 
   def _apply(self, weights: Any, pixels: np.ndarray) -> dict[str, Any]:
@@ -103,7 +103,7 @@ class Segmenter(TrainedRun):
         ' a segmenter that was trained without that step.'
       )
     self.postprocess = mask_scoring.read_postprocess(self.run_dir)
-    step = assembly.make_eval_step(self.config, self._model)
+    step = assembly.make_eval_step(self.config, self.model)
     self._step = jax.jit(lambda weights, image: step(weights, {'image': image}))
 
   def _apply(self, weights: Any, pixels: np.ndarray) -> dict[str, Any]:
@@ -154,7 +154,7 @@ class Classifier(TrainedRun):
     self._lesion = Lesion(data.lesion, data.lesion_masks, data.lesion_margin)
     staged = self.config.segmenter is not None and self._lesion.looks
     self.segmenter = Segmenter(self.run_dir / two_stage.SEGMENTER) if staged else None
-    step = assembly.make_eval_step(self.config, self._model)
+    step = assembly.make_eval_step(self.config, self.model)
     self._step = jax.jit(lambda weights, image: step(weights, {'image': image}))
 
   def _apply(self, weights: Any, pixels: np.ndarray) -> dict[str, Any]:
@@ -186,7 +186,7 @@ class Classifier(TrainedRun):
 
     def pixels() -> Iterator[np.ndarray]:
       for index, image in enumerate(images):
-        yield self._seen(image, index, None if masks is None else masks[index])
+        yield self.seen(image, index, None if masks is None else masks[index])
 
     found = self.look(pixels(), len(images), batch_size)
     logits = found['logits']
@@ -221,8 +221,20 @@ class Classifier(TrainedRun):
     if masks is not None and len(masks) != len(images):
       raise UserError(f'There are {len(images)} images and {len(masks)} masks: give one an image.')
 
-  def _seen(self, image: Any, index: int, mask: np.ndarray | None) -> np.ndarray:
-    """What the network sees of an image, uint8 at its size."""
+  def seen(self, image: Any, index: int = 0, mask: np.ndarray | None = None) -> np.ndarray:
+    """Prepares an image as those of the training were.
+
+    Args:
+      image: uint8 [H, W, 3] RGB, or the path of a file.
+      index: place in the list, for messages.
+      mask: bool [H, W] of its lesion, or None; see `predict`.
+
+    Returns:
+      Uint8 [h, w, 3], what the network sees, of its size.
+
+    Raises:
+      UserError: it is no image, or the mask has another size.
+    """
     height, width = self.size
     if not self._lesion.looks:
       shrink = not self.preprocessing.steps
