@@ -81,7 +81,9 @@ def _jpeg(data: bytes) -> Header:
   if data.count(b'\xff\xda') > _MAX_SCANS:
     raise DecodeError(f'is a JPEG of more than {_MAX_SCANS} scans')
   # Decoders go by the first frame, the walk to the end has seen the last.
-  height, width = max((height, width), jpeg_size(data) or (0, 0), key=lambda size: size[0] * size[1])
+  height, width = max(
+    (height, width), jpeg_size(data) or (0, 0), key=lambda size: size[0] * size[1]
+  )
   if len(data) < images.MIN_BYTES_PER_PIXEL * height * width:
     raise DecodeError(f'claims {width} x {height} pixels in {len(data):,} bytes, too few for them')
   notes = {1: ('grey: all three channels are alike',), 4: ('CMYK, converted to RGB',)}

@@ -16,7 +16,8 @@ def shrink(image: np.ndarray, most_px: int = _MAX_PX) -> np.ndarray:
   scale = most_px / max(image.shape[:2])
   if scale >= 1:
     return image
-  return cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+  height, width = (max(1, round(side * scale)) for side in image.shape[:2])  # a strip keeps a pixel
+  return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def data_uri(image: np.ndarray) -> str:
