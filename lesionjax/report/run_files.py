@@ -100,7 +100,7 @@ def read_run(run_dir: str | os.PathLike[str]) -> Run:
       f'{directory} holds none of {", ".join(names)}, so there is nothing to report: give the '
       'work directory of a run.'
     )
-  config, metrics, data, environment = (_read_json(directory / name) for name in names[:4])
+  config, metrics, data, environment = (read_json(directory / name) for name in names[:4])
   _check_metrics(directory / 'metrics.json', metrics)
   splits = [name for name in metrics if not name.endswith(BESIDE)]
   history, broken_lines = _read_history(directory / 'metrics.jsonl')
@@ -117,7 +117,12 @@ def read_run(run_dir: str | os.PathLike[str]) -> Run:
   )
 
 
-def _read_json(path: epath.Path) -> dict[str, Any]:
+def read_json(path: epath.Path) -> dict[str, Any]:
+  """Returns what a JSON file holds; {} where there is none.
+
+  Raises:
+    UserError: it is damaged, or holds no object.
+  """
   if not path.exists():
     return {}
   try:
