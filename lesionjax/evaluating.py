@@ -7,31 +7,19 @@ import time
 from typing import Any
 
 import jax
-import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
 from lesionjax import config as config_lib
-from lesionjax.data import synthetic
 from lesionjax.data.datasets import preprocessing_of
 from lesionjax.data.lesion import Lesion
 from lesionjax.data.masks import open_folder
-from lesionjax.data.records import Split
 from lesionjax.generation import generation_scoring
 from lesionjax.host import environment, files, processes
 from lesionjax.masking import mask_scoring
 from lesionjax.report.page import write_report
-from lesionjax.runs import (
-  additions,
-  assembly,
-  inference,
-  run_data,
-  run_directory,
-  scoring,
-  two_stage,
-)
-from lesionjax.training.mesh import Mesh, check_batch, make_mesh
+from lesionjax.runs import additions, opened, run_data, run_directory, scoring, two_stage
 from lesionjax.trust import parts
 from lesionjax.trust import unknown as unknown_classes
 from lesionjax.trust.evaluated import Evaluated
@@ -80,35 +68,40 @@ def evaluate(
   out_dir = _place(run_dir, eval_data, eval_split, lesion, lesion_masks)
   _look_otherwise(config, run_dir, eval_data, lesion, lesion_masks)
   told = bool(lesion or lesion_masks)
-  data = _describe(config, run_dir, eval_data, told)
-  opened = {name: run_data.open_data(config, name, eval_data) for name in names}
-  unknown = unknown_classes.unscored(opened) if config.task == 'classify' else {}
-  splits = {name: _scored(split) for name, split in opened.items()}
+  data = opened.describe(config, run_dir, eval_data, told)
+  every = {name: run_data.open_data(config, name, eval_data) for name in names}
+  unknown = unknown_classes.unscored(every) if config.task == 'classify' else {}
+  splits = {name: opened.scored(split) for name, split in every.items()}
   published = config.protocol == 'published' and not eval_data
   for split in splits.values():
-    _check_unseen(config, run_dir, split, class_names, published)
-  outputs = _predict_splits(config, run_dir, splits, class_names)
-  others = _predict_splits(config, run_dir, unknown, class_names) if unknown else {}
+    opened.check_unseen(config, run_dir, split, class_names, published)
+  network = opened.network(config, run_dir, class_names)
+  outputs = {name: network.outputs(split) for name, split in splits.items()}
+  others = {name: network.outputs(split) for name, split in unknown.items()}
   added = _added(config, run_dir) if out_dir == run_dir else {}
-  if jax.process_index() != 0:
-    processes.wait_for_all('report')  # which the first writes
-    return ''
-  metrics = _measure(config, run_dir, out_dir, splits, outputs, class_names)
-  if out_dir != run_dir:
-    files.write_json(out_dir / 'config.json', config_lib.to_dict(config))
-    files.write_json(out_dir / 'data.json', data)
-  files.write_json(out_dir / 'metrics.json', metrics)
-  additions.write(out_dir, added)
-  if config.task == 'classify':
+  report = ''
+  if jax.process_index() == 0:
     new = unknown_classes.gather(config, unknown, others, eval_data)
-    parts.write(Evaluated(config, run_dir, out_dir, class_names, splits, outputs, new))
-  wall_s = {'evaluate': round(time.perf_counter() - start, 1)}
-  if train_wall_s is not None:
-    wall_s['train'] = round(train_wall_s, 1)
-  environment.write(out_dir, wall_s)
-  report = str(write_report(out_dir))
-  processes.wait_for_all('report')
+    evaluated = Evaluated(config, run_dir, out_dir, class_names, splits, outputs, new)
+    if out_dir != run_dir:
+      files.write_json(out_dir / 'config.json', config_lib.to_dict(config))
+      files.write_json(out_dir / 'data.json', data)
+    _write(evaluated)
+    additions.write(out_dir, added)
+    wall_s = {'evaluate': round(time.perf_counter() - start, 1)}
+    if train_wall_s is not None:
+      wall_s['train'] = round(train_wall_s, 1)
+    environment.write(out_dir, wall_s)
+    report = str(write_report(out_dir))
+  processes.wait_for_all('report')  # which the first writes
   return report
+
+
+def _write(evaluated: Evaluated) -> None:
+  """Writes predictions, metrics and, of a classifier, all that is measured beyond them."""
+  files.write_json(evaluated.out_dir / 'metrics.json', _measure(evaluated))
+  if evaluated.config.task == 'classify':
+    parts.write(evaluated)
 
 
 def _place(
@@ -128,48 +121,6 @@ def _short(masks: str) -> str:
     return masks
   place = str(run_directory.locate(masks))
   return f'{epath.Path(place).name}-{hashlib.sha256(place.encode()).hexdigest()[:6]}'
-
-
-def _describe(
-  config: ConfigDict, run_dir: epath.Path, eval_data: str, other_masks: bool
-) -> dict[str, Any]:
-  """What is known of the data; refuses own data that are not those that the run was made from.
-
-  Args:
-    config: of the run, with the view that was told.
-    run_dir: its directory.
-    eval_data: another data set, or ''.
-    other_masks: whether masks or a view were told, which differ from the run's on purpose.
-  """
-  data = run_data.describe_data(config, eval_data)
-  if not eval_data:
-    data |= _remembered(run_dir, 'masks') if other_masks else run_data.describe_masks(config)
-    data |= _remembered(run_dir, 'synthetic')  # only training needs the images
-    run_directory.refuse_other_data(run_dir, data)
-  return data
-
-
-def _check_unseen(
-  config: ConfigDict,
-  run_dir: epath.Path,
-  split: Split,
-  class_names: tuple[str, ...],
-  images_only: bool,
-) -> None:
-  """Refuses a split that the run or the masks it looks at have seen, or that is no photographs."""
-  synthetic.refuse(split, 'Evaluation')
-  if config.task == 'classify':
-    scoring.labels_of(split, class_names)
-  run_directory.refuse_seen(run_dir, split, 'Evaluation', images_only=images_only)
-  masks = config.data.lesion_masks
-  if split.lesion.looks and masks != 'true':
-    purpose = f'Evaluation with the lesion masks {masks}'
-    run_directory.refuse_seen(masks, split, purpose, images_only=images_only)
-
-
-def _remembered(run_dir: epath.Path, key: str) -> dict[str, Any]:
-  data = run_directory.read_json(run_dir, 'data.json', f'{run_dir} has no data.json')
-  return {key: data[key]} if key in data else {}
 
 
 def _look_otherwise(
@@ -202,20 +153,14 @@ def _look_otherwise(
     open_folder(data.lesion_masks)
 
 
-def _measure(
-  config: ConfigDict,
-  run_dir: epath.Path,
-  out_dir: epath.Path,
-  splits: dict[str, Split],
-  outputs: dict[str, dict[str, np.ndarray]],
-  class_names: tuple[str, ...],
-) -> dict[str, Any]:
+def _measure(evaluated: Evaluated) -> dict[str, Any]:
   """Writes predictions and examples of every split; returns the metrics with intervals."""
+  config, run_dir, out_dir = evaluated.config, evaluated.run_dir, evaluated.out_dir
+  splits, outputs, class_names = evaluated.splits, evaluated.outputs, evaluated.class_names
   if config.task == 'generate':
     return generation_scoring.score(config, run_dir, splits, outputs, class_names)
   if config.task == 'segment':
-    external = config.data.validation_split not in splits
-    fitted = mask_scoring.read_postprocess(run_dir) if external else None
+    fitted = mask_scoring.read_postprocess(run_dir) if evaluated.validation is None else None
     return mask_scoring.score(config, out_dir, splits, outputs, fitted)
   metrics: dict[str, Any] = {}
   for name, split in splits.items():
@@ -225,18 +170,6 @@ def _measure(
     for name, value in scoring.colour_metrics(config, fitted, splits, class_names).items():
       metrics[name]['colour_baseline_auc'] = value
   return metrics
-
-
-def _scored(split: Split) -> Split:
-  """The images that have a class; tells how many have none."""
-  known = split.labels >= 0
-  if known.all():
-    return split
-  print(
-    f'{(~known).sum():,} of the {len(split):,} images of {split.name} ({split.split}) show none of'
-    f' the classes {", ".join(split.class_names)} and are not scored.'
-  )
-  return split.take(known)
 
 
 def _check_other(config: ConfigDict, run_dir: epath.Path, eval_data: str) -> None:
@@ -254,25 +187,8 @@ def _check_other(config: ConfigDict, run_dir: epath.Path, eval_data: str) -> Non
     )
 
 
-def _predict_splits(
-  config: ConfigDict, run_dir: epath.Path, splits: dict[str, Split], class_names: tuple[str, ...]
-) -> dict[str, dict[str, np.ndarray]]:
-  mesh = _mesh(config)
-  check_batch('evaluate.batch_size', config.evaluate.batch_size, mesh)
-  model = assembly.make_model(config, len(class_names))
-  weights = inference.restore_best(run_dir, model, config_lib.image_size(config), mesh.replicated)
-  predict = inference.compile_predict(assembly.make_eval_step(config, model), mesh)
-  return {
-    name: inference.predict_batches(predict, weights, run_data.eval_batches(config, split, mesh))
-    for name, split in splits.items()
-  }
-
-
 def _added(config: ConfigDict, run_dir: epath.Path) -> dict[str, dict[str, Any]]:
   """What the strategy of a classifier adds to its training images."""
-  return additions.collect(config, run_dir, _mesh(config)) if config.task == 'classify' else {}
-
-
-def _mesh(config: ConfigDict) -> Mesh:
-  """The numbers do not depend on the devices: where there are fewer than in training, all serve."""
-  return make_mesh(config.num_devices if config.num_devices <= jax.device_count() else 0)
+  return (
+    additions.collect(config, run_dir, opened.mesh_of(config)) if config.task == 'classify' else {}
+  )

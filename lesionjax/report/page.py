@@ -17,6 +17,7 @@ from lesionjax.report import (
   figures_training,
   generation_page,
   mask_page,
+  parts,
   phases,
   rendering,
   tables,
@@ -69,6 +70,7 @@ def _plots(run: Run, split: str) -> dict[str, list[figures.Plot]]:
     'training': figures_training.training_plots(run),
     'distribution': [distribution] if distribution else [],
     'added': added.plots(added.read(run.directory)),
+    **parts.plots(run),
   }
 
 
@@ -77,6 +79,7 @@ def _context(run: Run, split: str) -> dict[str, Any]:
   title, sentences = verdict.verdict(run, split)
   problems, unchecked = checks.support_problems(run)
   extra = added.read(run.directory)
+  sections = parts.contexts(run)
   return {
     'verdict_title': title,
     'verdict': sentences,
@@ -89,6 +92,8 @@ def _context(run: Run, split: str) -> dict[str, Any]:
     'examples': examples.example_groups(run, split),
     'stage': mask_page.stage(run),
     'added': added.context(extra) if extra else None,
+    'parts': parts.titles(sections),
+    **sections,
   }
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from lesionjax.trust import calibration, unknown
+from lesionjax.trust import calibration, operating, unknown
 from lesionjax.trust.evaluated import Evaluated
 
 # Later ones may read what earlier ones wrote: rates of subgroups are at a threshold.
-_PARTS = (calibration, unknown)
+_PARTS = (calibration, operating, unknown)
 
 
 def write(evaluated: Evaluated) -> None:
