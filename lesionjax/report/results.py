@@ -1,6 +1,7 @@
 """Committed results: a finished run becomes one JSON file, and the files become the tables.
 
 `python -m lesionjax.report.results add RUN --system=ham_resnet --row=uniform`
+`python -m lesionjax.report.results add RUN --system=ham_binary --row=ROW --point=best_f1`
 `python -m lesionjax.report.results add_comparison RUNS --name=two_stage_melanoma`
 `python -m lesionjax.report.results table [--check]`
 """
@@ -20,12 +21,13 @@ from etils import epath
 
 from data_builders.errors import UserError
 from lesionjax.host import files
-from lesionjax.report import result_tables
+from lesionjax.report import result_points, result_tables
 
 PAGES = ('docs/results.md', 'README.md')
 
 _COMPARISONS = 'comparisons'  # the directory below docs/results
 _PARTS = ('config', 'metrics', 'data', 'environment')
+_OF_RUN = (*_PARTS, 'thresholds')
 
 # A path from the root or from home, not part of a URL, of a relative path or of a fraction.
 _ABSOLUTE = re.compile(r'(?<![\w./:~])~?/(?:[^\s\'",;:=]+)')
@@ -42,6 +44,7 @@ def add(
   split: str = 'test',
   name: str = '',
   note: str = '',
+  point: str = '',
 ) -> pathlib.Path:
   """Copies the numbers of a finished run, and what explains them, into docs/results.
 
@@ -54,6 +57,8 @@ def add(
     split: which split of metrics.json the tables show.
     name: of the file; empty = made of system, row, protocol and seed.
     note: shown beside the run.
+    point: an operating point of thresholds.json, whose numbers stand in place of those of the most
+      probable class (see `result_points`); empty = none.
 
   Returns:
     The JSON file that was written.
@@ -69,10 +74,15 @@ def add(
   row = _row(claims[system], system, row, content['data'].get('name', ''))
   name = name or f'{system}-{row}-{protocol}-seed{config.get("seed", 0)}'
   _check_name(name)
+  metrics, taken = content['metrics'], {}
+  if point:
+    thresholds = _read(epath.Path(run) / 'thresholds.json')
+    metrics, taken['point'] = result_points.at_point(metrics, thresholds, point, split, protocol)
   result = {
     'name': name, 'system': system, 'row': row, 'protocol': protocol, 'split': split, 'note': note,
     'config': scrub(config, root),
-    'metrics': content['metrics'],
+    **taken,
+    'metrics': metrics,
     'data': scrub(content['data'], root, keep=_PROSE),
     'environment': scrub(content['environment'], root),
   }  # fmt: skip
@@ -223,7 +233,7 @@ def _read(path: epath.Path | pathlib.Path) -> Any:
   except FileNotFoundError as error:
     raise UserError(
       f'{path} is missing: name the directory of a run that is finished (trained and evaluated).'
-      if path.stem in _PARTS
+      if path.stem in _OF_RUN
       else f'{path} is missing: run this in a clone of the repository, or give --root.'
     ) from error
   except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -242,6 +252,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   adding.add_argument('--row', default='', help='row of the system, where it has several')
   adding.add_argument('--split', default='test', help='split of metrics.json that is shown')
   adding.add_argument('--name', default='', help='file name without .json')
+  adding.add_argument('--point', default='', help='of thresholds.json, such as best_f1')
   adding.add_argument('--note', default='', help='shown beside the run')
   comparing = commands.add_parser('add_comparison', help='copy what --mode=compare found')
   comparing.add_argument('folder', help='directory of the runs and of compare.json')
