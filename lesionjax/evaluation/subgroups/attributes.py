@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
+
+from lesionjax.evaluation.skin import ita, tones
 
 NOT_RECORDED = 'not recorded'
 AGE_BANDS = ('0 to 29', '30 to 44', '45 to 59', '60 to 74', '75 and older')
 _AGE_LIMITS = (30.0, 45.0, 60.0, 75.0)  # years at which the next band begins
-ITA_BANDS = ('very light', 'light', 'intermediate', 'tan', 'brown', 'dark')
-"""Lightest first; see `ita_bands`."""
-_ITA_LIMITS_DEG = (
-  55.0,
-  41.0,
-  28.0,
-  10.0,
-  -30.0,
-)  # a band is what lies above, the last what is left
 
 
 def age_bands(years: np.ndarray) -> np.ndarray:
@@ -34,23 +28,26 @@ def age_bands(years: np.ndarray) -> np.ndarray:
   return np.where(np.isnan(years), NOT_RECORDED, np.array(AGE_BANDS)[band])
 
 
-def ita_bands(ita_deg: np.ndarray) -> np.ndarray:
-  """Names the skin of every image by its individual typology angle.
+def skin_bands(ita_deg: np.ndarray) -> np.ndarray:
+  """Names the group of skin of every image, see `skin.ita.BANDS`.
 
   Args:
-    ita_deg: float [N] in degrees, nan where it could not be measured.
+    ita_deg: float [N], individual typology angle; nan where it could not be measured.
 
   Returns:
-    str [N], of `ITA_BANDS` or `NOT_RECORDED`.
-
-  References:
-    Del Bino and Bernerd, Variations in skin colour and the biological consequences of ultraviolet
-    radiation exposure, British Journal of Dermatology 169 (2013), table 1: very light > 55 > light
-    > 41 > intermediate > 28 > tan > 10 > brown > -30 > dark.
+    str [N]; `NOT_RECORDED` without an angle.
   """
-  angle = np.asarray(ita_deg, np.float64)
-  darker = (np.nan_to_num(angle)[:, None] <= np.array(_ITA_LIMITS_DEG)).sum(1)
-  return np.where(np.isnan(angle), NOT_RECORDED, np.array(ITA_BANDS)[darker])
+  return _by_angle(ita_deg, ita.band)
+
+
+def skin_tones(ita_deg: np.ndarray) -> np.ndarray:
+  """Names the nearest of 18 tones, see `skin.tones`; otherwise as `skin_bands`."""
+  return _by_angle(ita_deg, tones.tone_of)
+
+
+def _by_angle(ita_deg: np.ndarray, name: Callable[[float], str]) -> np.ndarray:
+  angles = np.asarray(ita_deg, np.float64).tolist()
+  return np.array([NOT_RECORDED if math.isnan(a) else name(a) for a in angles], np.str_)
 
 
 def named(values: np.ndarray) -> np.ndarray:

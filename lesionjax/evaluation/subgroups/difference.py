@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lesionjax.evaluation import intervals
+from lesionjax.evaluation.calibration.resampling import Groups, interval, ratio
 from lesionjax.evaluation.intervals import Interval
 
 _BLOCK_ELEMENTS = 4_000_000  # of one [permutations, images] block
@@ -76,7 +76,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def largest_gap(
-  values: np.ndarray, subgroups: np.ndarray, groups: np.ndarray, weights: np.ndarray
+  values: np.ndarray, subgroups: np.ndarray, drawn: Groups
 ) -> tuple[Interval, int, int]:
   """The difference between the subgroups with the highest and the lowest mean.
 
@@ -86,26 +86,15 @@ def largest_gap(
   Args:
     values: float or bool [N].
     subgroups: int [N], 0..S-1, each with an image.
-    groups: int [N], 0..G-1.
-    weights: uint [R, G], how often each group is drawn.
+    drawn: resamples of the images' lesions or patients.
 
   Returns:
     Highest minus lowest mean with its bootstrap interval, and the numbers of both subgroups.
   """
-  count, num = weights.shape[1], int(np.max(subgroups)) + 1
-  cell = np.asarray(groups) * num + subgroups
-  sums = np.bincount(cell, np.asarray(values, np.float64), minlength=count * num)
-  images = np.bincount(cell, minlength=count * num)
-  drawn = np.concatenate([np.ones((1, count)), weights])
-  total, n = drawn @ sums.reshape(count, num), drawn @ images.reshape(count, num)
-  means = np.divide(total, n, out=np.full(total.shape, np.nan), where=n > 0)
+  member = np.asarray(subgroups)[:, None] == np.arange(int(np.max(subgroups)) + 1)
+  means = ratio(drawn.sums(member * np.asarray(values)[:, None]), drawn.sums(member))
   high, low = int(means[0].argmax()), int(means[0].argmin())
-  gaps = means[:, high] - means[:, low]
-  limits = intervals.percentiles(gaps[1:]) or (None, None)
-  interval: Interval = {
-    'value': float(gaps[0]), 'low': limits[0], 'high': limits[1], 'n': len(values)
-  }  # fmt: skip
-  return interval, high, low
+  return interval(means[:, high] - means[:, low], len(subgroups)), high, low
 
 
 def _by_size(groups: np.ndarray) -> tuple[np.ndarray, list[tuple[int, int, int]]]:

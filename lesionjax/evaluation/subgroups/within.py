@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lesionjax.evaluation import metrics
-from lesionjax.evaluation.subgroups.rates import bootstrapped
+from lesionjax.evaluation.calibration.resampling import Groups, interval
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,18 +19,18 @@ class Classified:
   Attributes:
     labels: int [N], 0..K-1.
     probabilities: float [N, K].
-    groups: int [N], 0..G-1.
     class_names: K names.
+    drawn: the lesion or patient of every image, and the resamples of these.
   """
 
   labels: np.ndarray
   probabilities: np.ndarray
-  groups: np.ndarray
   class_names: tuple[str, ...]
+  drawn: Groups
 
 
 def within_source(
-  found: Classified, sources: np.ndarray, names: Sequence[str], weights: np.ndarray, min_count: int
+  found: Classified, sources: np.ndarray, names: Sequence[str], min_count: int
 ) -> dict[str, Any] | None:
   """Compares the macro AUC over all images with the one within sources.
 
@@ -42,7 +42,6 @@ def within_source(
     found: all images.
     sources: str [N], where each image comes from.
     names: the sources in their order; what is not recorded is left out.
-    weights: uint [R, G], how often each group is drawn.
     min_count: smallest number of lesions or patients.
 
   Returns:
@@ -53,18 +52,17 @@ def within_source(
   """
   if len(names) < 2:
     return None
-  drawn = np.concatenate([np.ones((1, weights.shape[1]), weights.dtype), weights])
   rows, values, used = [], [], set()
   for name in names:
     mine = np.flatnonzero(sources == name)
     kept = _classes(found, mine, min_count)
-    area = _macro_auc(found, mine, kept, drawn) if kept else None
+    area = _macro_auc(found, mine, kept) if kept else None
     if area is not None:
       values.append(area)
       used |= set(kept)
     rows.append({
       'name': name, 'images': len(mine), 'classes': [found.class_names[c] for c in kept],
-      'macro_auc': None if area is None else bootstrapped(area, len(mine)),
+      'macro_auc': None if area is None else interval(area, len(mine)),
     })  # fmt: skip
   known = np.flatnonzero(np.isin(sources, names))
   result: dict[str, Any] = {
@@ -74,18 +72,18 @@ def within_source(
     **dict.fromkeys(('overall', 'within', 'difference')),
   }
   if values:
-    overall, within = _macro_auc(found, known, sorted(used), drawn), np.mean(values, axis=0)
+    overall, within = _macro_auc(found, known, sorted(used)), np.mean(values, axis=0)
     result |= {
-      'overall': bootstrapped(overall, len(known)),
-      'within': bootstrapped(within, len(known)),
-      'difference': bootstrapped(within - overall, len(known)),
+      'overall': interval(overall, len(known)),
+      'within': interval(within, len(known)),
+      'difference': interval(within - overall, len(known)),
     }
   return result
 
 
 def _classes(found: Classified, rows: np.ndarray, min_count: int) -> list[int]:
   """Classes that enough lesions of a source are of, and enough are not."""
-  labels, groups = found.labels[rows], found.groups[rows]
+  labels, groups = found.labels[rows], found.drawn.index[rows]
   return [
     c
     for c in range(len(found.class_names))
@@ -93,14 +91,16 @@ def _classes(found: Classified, rows: np.ndarray, min_count: int) -> list[int]:
   ]
 
 
-def _macro_auc(
-  found: Classified, rows: np.ndarray, classes: Sequence[int], drawn: np.ndarray
-) -> np.ndarray:
+def _macro_auc(found: Classified, rows: np.ndarray, classes: Sequence[int]) -> np.ndarray:
   """Mean one-against-the-rest AUC of some classes in every resample [R]."""
   if len(found.class_names) == 2:
     classes = [1]
   values = metrics.resampled_metrics(
-    found.labels[rows], found.probabilities[rows], found.groups[rows], drawn, found.class_names
+    found.labels[rows],
+    found.probabilities[rows],
+    found.drawn.index[rows],
+    found.drawn.weights,
+    found.class_names,
   )
   return np.mean([values[f'auc/{found.class_names[c]}'] for c in classes], axis=0)
 
