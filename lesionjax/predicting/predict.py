@@ -150,8 +150,13 @@ def _about(
     unknown = ', '.join(fitted.positive.unknown)
     notes.append(f'Whether {unknown} is malignant is unknown: it counts as not.')
   sets = fitted.conformal
-  if sets is not None:
-    notes += filter(None, (sets.reason(index) for index in range(len(sets.class_names))))
+  if sets is not None and sets.always.any():
+    rare = [name for name, always in zip(sets.class_names, sets.always, strict=True) if always]
+    notes.append(
+      f'Too few validation images of {", ".join(rare)} for sets of a coverage of'
+      f' {100 * sets.coverage:g} %: {"they are" if len(rare) > 1 else "it is"} in every set, and'
+      ' not counted where a set decides on referral.'
+    )
   return {
     'runs': list(run_dirs),
     'images': len(found.names),

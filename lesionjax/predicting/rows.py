@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from data_builders.errors import UserError
+from lesionjax.evaluation.calibration.conformal import Conformal
 from lesionjax.predicting.fitted import Fitted
 
 _FORMULA = ('=', '+', '-', '@', '\t', '\r')
@@ -68,8 +69,8 @@ def judge(
     class_names: K names.
 
   Returns:
-    The row. The image is referred when it is flagged, and when its set does not hold exactly one
-    class.
+    The row. The image is referred when it is flagged, and when its set does not hold exactly one of
+    the classes with enough calibration cases, or its label is none of them.
   """
   if not np.isfinite(calibrated).all():
     return Row(index, name, note=note, error='the network gives no finite numbers for it')
@@ -83,14 +84,26 @@ def judge(
   if fitted.conformal is not None:
     inside = fitted.conformal.sets(calibrated[None])[0]
     classes = tuple(each for each, one in zip(class_names, inside, strict=True) if one)
-    if not classes:
-      reasons.append('set is empty: unlike the images it was fitted on')
-    elif len(classes) > 1:
-      reasons.append(f'set holds {len(classes)} classes')
+    reasons += _unsure(fitted.conformal, inside, int(calibrated.argmax()))
   if flag is not None or classes is not None:
     why = '; '.join(reasons)
   label = class_names[int(calibrated.argmax())]
   return Row(index, name, calibrated, label, malignant, flag, classes, why, note)
+
+
+def _unsure(sets: Conformal, inside: np.ndarray, label: int) -> list[str]:
+  """Why a set bool [K] does not settle the class, in a list of at most one.
+
+  Classes with too few calibration cases are in every set, so they do not count.
+  """
+  if sets.always.all():
+    return []
+  counted = int((inside & ~sets.always).sum())
+  if sets.always[label]:
+    return [f'too few validation images of {sets.class_names[label]} to be sure']
+  if counted > 1:
+    return [f'set holds {counted} classes']
+  return [] if counted else ['set is empty: unlike the images it was fitted on']
 
 
 def printable(name: str) -> str:
