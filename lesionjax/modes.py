@@ -2,97 +2,41 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from data_builders.errors import UserError
 from lesionjax import experiment
 from lesionjax.evaluating import evaluate
 from lesionjax.generation import generation_writing
 from lesionjax.host import allocator, compilation, processes
+from lesionjax.options import Options, averages, check
+from lesionjax.predicting.export import export
+from lesionjax.predicting.predict import predict
 from lesionjax.runs.dry_run import describe
 from lesionjax.studies import comparing, sweeping
 from lesionjax.training.stopping import Interrupted, interrupted_by_sigterm
+from lesionjax.trust import parts
+from lesionjax.trust.averaging import evaluate_average
 
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-  """The flags beside mode, configuration and directory.
-
-  Attributes:
-    eval_data: see `evaluate`, and `experiment.masks`.
-    eval_split: see `evaluate`.
-    data_dir: see `evaluate`.
-    lesion: see `evaluate`.
-    lesion_masks: see `evaluate`.
-    out: see `experiment.masks`.
-    cross_fit: see `experiment.masks`.
-    recipe: for 'sweep', the flag that holds the configuration.
-    sweep_index: see `sweeping.sweep`.
-    reference: see `comparing.compare`.
-    per_class: see `generation_writing.write`.
-    latent_seed: see `generation_writing.write`.
-    dry_run: whether to describe the run only.
-    profile: see `experiment.train`.
-    distributed: whether this is one of several processes.
-  """
-
-  eval_data: str = ''
-  eval_split: str = ''
-  data_dir: str = ''
-  lesion: str = ''
-  lesion_masks: str = ''
-  out: str = ''
-  cross_fit: int = 0
-  recipe: Any = None
-  sweep_index: int | None = None
-  reference: str = ''
-  per_class: str = ''
-  latent_seed: int = 0
-  dry_run: bool = False
-  profile: bool = False
-  distributed: bool = False
-
-
-FLAGS = tuple(field.name for field in dataclasses.fields(Options) if field.name != 'recipe')
-
-# Flag -> the modes that it goes with; the others go with all that train or evaluate.
-_MODES_OF = {
-  'eval_data': ('evaluate', 'masks'),
-  'eval_split': ('evaluate',),
-  'data_dir': ('evaluate', 'masks'),
-  'lesion': ('evaluate',),
-  'lesion_masks': ('evaluate',),
-  'out': ('masks', 'generate'),
-  'per_class': ('generate',),
-  'latent_seed': ('generate',),
-  'cross_fit': ('masks',),
-  'sweep_index': ('sweep',),
-  'reference': ('compare',),
-  'dry_run': ('train', 'sweep'),
-  'profile': ('train', 'sweep'),
-}
-
-
-_WRITTEN = {'masks': 'Index', 'generate': 'Data set'}
+_WRITTEN = {'masks': 'Index', 'generate': 'Data set', 'export': 'Artefact'}
 
 
 def run(mode: str, config: ConfigDict | None, workdir: str | None, **flags: Any) -> None:
   """Runs a mode of main.py and prints where its report lies.
 
   Args:
-    mode: 'train', 'evaluate', 'masks', 'generate', 'sweep' or 'compare'.
+    mode: a mode of main.py.
     config: the recipe; only for 'train' and 'sweep', the others read the run's own.
-    workdir: the run's directory; of a sweep and a comparison that of all runs.
+    workdir: the run's directory; of a sweep and a comparison that of all runs;
+      several, joined by commas, where their predictions are averaged.
     **flags: of `Options`.
 
   Raises:
     UserError: on flags that do not go together, and as the modes do.
   """
   options = Options(**flags)
-  _check(mode, config, workdir, options)
+  check(mode, config, workdir, options)
   if mode == 'compare':
     print(comparing.compare(workdir or '', options.reference))
     return
@@ -123,8 +67,17 @@ def _start(mode: str, config: ConfigDict | None, workdir: str, options: Options)
     )
   if mode == 'generate':
     return generation_writing.write(workdir, options.out, options.per_class, options.latent_seed)
+  if mode == 'predict':
+    return predict(
+      workdir, options.images, options.out, options.segmenter, options.overlays, options.tta
+    )
+  if mode == 'export':
+    return export(workdir, options.out)
   if config is not None:
     return experiment.train(config, workdir, options.profile)
+  if averages(workdir, options):
+    places = [place for place in workdir.split(',') if place]
+    return evaluate_average(places, options.tta, options.out, options.data_dir, parts.WRITERS)
   return evaluate(
     workdir,
     options.eval_data,
@@ -140,33 +93,3 @@ def _sweep(workdir: str, options: Options) -> None:
   passed = {name: getattr(options, name) for name in names}
   recipe = sweeping.Recipe.of_flag(options.recipe)
   sweeping.sweep(recipe, workdir, options.sweep_index, passed)
-
-
-def _check(mode: str, config: ConfigDict | None, workdir: str | None, options: Options) -> None:
-  """Refuses flags that do not go together."""
-  trains = mode in ('train', 'sweep')
-  if trains and config is None:
-    raise UserError('--config is missing: give a recipe such as --config=configs/quickstart.py.')
-  if not trains and config is not None:
-    raise UserError(f'--mode={mode} reads the config of the run: leave --config out.')
-  unset = Options()
-  for name, modes in _MODES_OF.items():
-    value = getattr(options, name)
-    if value != getattr(unset, name) and mode not in modes:
-      there = ' or '.join(f'--mode={one}' for one in modes)
-      hint = '; a run is told its data by --config.data.data_dir' if name == 'data_dir' else ''
-      raise UserError(f'--{name}={value} goes with {there}, not with --mode={mode}{hint}.')
-  if options.eval_split and not options.eval_data:
-    raise UserError(f'--eval_split={options.eval_split} is a split of --eval_data: give that, too.')
-  if mode == 'masks' and not (options.eval_data and options.out):
-    raise UserError(
-      '--mode=masks needs --eval_data=NAME, whose images get masks, and --out=FOLDER; --workdir=RUN'
-      " names the segmenter, without it Otsu's threshold is taken."
-    )
-  if mode == 'generate' and not (options.out and options.per_class):
-    raise UserError(
-      '--mode=generate needs --out=DIR, the data directory it writes, and --per_class=fill, a'
-      ' number or CLASS=NUMBER,...: how many images.'
-    )
-  if mode != 'masks' and workdir is None and not (options.dry_run and mode == 'train'):
-    raise UserError('--workdir is missing: give the directory of the run, as --workdir=runs/one.')

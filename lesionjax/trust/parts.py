@@ -6,10 +6,10 @@ from lesionjax.trust import calibration, operating, unknown
 from lesionjax.trust.evaluated import Evaluated
 
 # Later ones may read what earlier ones wrote: rates of subgroups are at a threshold.
-_PARTS = (calibration, operating, unknown)
+WRITERS = (operating.write, calibration.write, unknown.write)
 
 
 def write(evaluated: Evaluated) -> None:
   """Writes the files of every part into `evaluated.out_dir`."""
-  for part in _PARTS:
-    part.write(evaluated)
+  for writer in WRITERS:
+    writer(evaluated)
