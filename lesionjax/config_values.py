@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lesionjax.data import resample
-from lesionjax.data.lesion import MODES
+from lesionjax.data.lesion import BACKGROUNDS, MODES
 from lesionjax.data.sampling import SAMPLINGS
 from lesionjax.generation import gan_config
 from lesionjax.training import imbalance
@@ -61,7 +61,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
   'data.resample_space': resample.SPACES,
   'data.input': ('stream', 'ram', 'device'),
   'data.lesion': MODES,
-  'data.background': ('none', 'tones'),
+  'data.background': BACKGROUNDS,
   'select.phase': ('any', 'last'),
   'train.class_weights': imbalance.WEIGHTS,
   'model.dtype': ('float32', 'bfloat16'),

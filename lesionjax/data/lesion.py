@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from data_builders.errors import UserError
 from lesionjax.data.crop import CropBox, crop_box
 
+if TYPE_CHECKING:  # the wheel alone has no ml_collections
+  from ml_collections import ConfigDict
+
 MODES = ('none', 'mask', 'crop', 'mask_crop', 'attention')
+BACKGROUNDS = ('none', 'tones')
 _LOOKS = ('mask', 'crop', 'mask_crop')
+
+
+def uses_masks(data: ConfigDict) -> bool:
+  """Whether images are seen with the help of masks, by `config.data`."""
+  return data.lesion != 'none' or data.background != 'none'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,11 +33,14 @@ class Lesion:
       the image and hands the mask to the training.
     masks: 'true' for those of the data set, or a folder that `--mode=masks` wrote.
     margin: of a crop, as a share of the longer side of the rectangle.
+    background: 'none' leaves the skin around the lesion, 'tones' recolours it before anything else
+      (`lesionjax.data.background`).
   """
 
   mode: str = 'none'
   masks: str = 'true'
   margin: float = 0.1
+  background: str = 'none'
 
   def __post_init__(self):
     if self.mode not in MODES:
@@ -37,11 +50,30 @@ class Lesion:
         f'config.data.lesion_margin={self.margin!r} must be from 0 to 2, a share of the longer side'
         " of the lesion's rectangle: set 0 for none, or 0.1 for a tenth on every side."
       )
+    if self.background not in BACKGROUNDS:
+      raise UserError(
+        f'config.data.background={self.background!r} is not one of {", ".join(BACKGROUNDS)}.'
+      )
+    if self.recolours and self.mode in ('mask', 'mask_crop'):
+      raise UserError(
+        f'config.data.background={self.background!r} recolours skin that config.data.lesion='
+        f"{self.mode!r} makes black: set the lesion to 'none', 'crop' or 'attention'."
+      )
 
   @property
   def looks(self) -> bool:
     """Whether the image itself changes."""
     return self.mode in _LOOKS
+
+  @property
+  def recolours(self) -> bool:
+    """Whether the skin around the lesion gets another tone."""
+    return self.background != 'none'
+
+  @property
+  def needs_mask(self) -> bool:
+    """Whether an image cannot be seen as it should be without its mask."""
+    return self.looks or self.recolours
 
   @property
   def crops(self) -> bool:

@@ -13,7 +13,7 @@ from data_builders import identity
 from data_builders.cleaning import geometry
 from data_builders.cleaning.pipeline import Pipeline
 from data_builders.errors import UserError
-from lesionjax.data import decode
+from lesionjax.data import background, decode
 from lesionjax.data.columns import one_line
 from lesionjax.data.crop import CropBox
 from lesionjax.data.lesion import Lesion
@@ -112,7 +112,7 @@ class Split:
     Raises:
       UserError: naming the data set, or folder and image.
     """
-    if not self.with_masks and not self.lesion.looks:
+    if not self.with_masks and not self.lesion.needs_mask:
       return
     if self.lesion.masks != 'true':
       told = f'{self.name} ({self.split})'
@@ -125,20 +125,23 @@ class Split:
   def decode(self, index: int, size_px: decode.Size) -> np.ndarray:
     """Record `index` as uint8 [height, width, channels]: preprocessed RGB, and the mask (0, 1).
 
-    Where no lesion was found, the image is seen whole and the mask is all 0.
+    Where no lesion was found, the image is seen whole, in its own colours, and the mask is all 0.
 
     Raises:
       UserError: when the record, its image or its mask is damaged; names the image.
     """
     data = self.encoded(index)
-    png = self.encoded_mask(index) if self.with_masks or self.lesion.looks else None
+    needed = self.with_masks or self.lesion.needs_mask
+    png = self.encoded_mask(index) if needed else None
     try:
-      if not self.with_masks and not self.lesion.looks:
+      if not needed:
         return decode.decode_image(data, size_px, self.preprocessing)
       # A crop is enlarged afterwards: it is cut out of the image in full.
       whole = bool(self.preprocessing.steps) or self.lesion.looks
       image = decode.decode_pixels(data, 1 if whole else decode.reduction(data, size_px))
       mask = self._decoded_mask(index, png, image.shape[:2])
+      if self.lesion.recolours:
+        image = background.recoloured(image, mask, str(self.image_ids[index]))
       image, mask = self.lesion.apply(*self.preprocessing.apply(image, mask))
       return self._fit(image, mask, size_px)
     except decode.DecodeError as error:
@@ -208,9 +211,9 @@ class Split:
   def _without_masks(self, source: Source) -> UserError:
     advice = (
       'name a folder of predicted ones (see --mode=masks) in config.data.lesion_masks, or set'
-      " config.data.lesion='none'"
+      " config.data.lesion and config.data.background to 'none'"
     )
-    if self.lesion.mode == 'none':  # a segmenter, which learns them
+    if not self.lesion.needs_mask and self.lesion.mode == 'none':  # a segmenter, which learns them
       advice = 'name one that has in config.data.name, such as isic2018_task1 or ham10000'
     return UserError(f'Data set {source.name} has no lesion masks: {advice}.')
 

@@ -8,6 +8,7 @@ from data_builders.errors import UserError
 from lesionjax.data import masks as masks_lib
 from lesionjax.data import synthetic
 from lesionjax.data.datasets import preprocessing_of
+from lesionjax.data.lesion import uses_masks
 from lesionjax.data.records import Split
 from lesionjax.generation import judging
 from lesionjax.masking.segmenting import MOVING
@@ -49,7 +50,7 @@ def _check_first_stage(config: ConfigDict, split: Split) -> None:
 
 def check_geometry(config: ConfigDict) -> None:
   """Refuses masks of a folder where preprocessing moves pixels: they would lie wrong."""
-  if config.data.lesion == 'none' or config.data.lesion_masks == 'true':
+  if not uses_masks(config.data) or config.data.lesion_masks == 'true':
     return
   steps = preprocessing_of(config.data.name, config.data.preprocess).steps
   moving = [step for step in steps if step.startswith(MOVING)]
@@ -64,7 +65,7 @@ def check_geometry(config: ConfigDict) -> None:
 def check_masks(pieces: Pieces) -> None:
   """Refuses masks by a segmenter that has seen lesions the classifier is judged on."""
   config, folder = pieces.config, pieces.config.data.lesion_masks
-  if config.data.lesion == 'none' or folder == 'true':
+  if not uses_masks(config.data) or folder == 'true':
     return
   masks_lib.open_folder(folder)
   for split in (pieces.validation, run_data.open_data(config, config.data.test_split)):

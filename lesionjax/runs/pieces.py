@@ -56,7 +56,7 @@ def _check_masks(config: ConfigDict, train: Split, validation: Split) -> None:
     return
   train.check_masks()
   validation.check_masks()
-  if validation.with_masks or validation.lesion.looks:
+  if validation.with_masks or validation.lesion.needs_mask:
     open_data(config, config.data.test_split).check_masks()
 
 

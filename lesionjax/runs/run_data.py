@@ -12,10 +12,10 @@ from ml_collections import ConfigDict
 
 from data_builders.errors import UserError
 from lesionjax.config import image_size
-from lesionjax.data import masks, memory, synthetic, unknown_classes
-from lesionjax.data.datasets import names_of, open_split, provenance
+from lesionjax.data import background, masks, memory, synthetic, unknown_classes
+from lesionjax.data.datasets import names_of, open_split, preprocessing_of, provenance
 from lesionjax.data.features import feature_stream
-from lesionjax.data.lesion import Lesion
+from lesionjax.data.lesion import Lesion, uses_masks
 from lesionjax.data.records import Split
 from lesionjax.data.stream import eval_stream, to_device, train_stream
 from lesionjax.training.mesh import Mesh
@@ -83,13 +83,15 @@ def _open_marked(config: ConfigDict, split: str, name: str) -> Split:
 
 
 def _open_all(config: ConfigDict, split: str, name: str) -> Split:
+  background.check(config, preprocessing_of(config.data.name, config.data.preprocess))
+  data = config.data
   return open_split(
-    name or config.data.name,
+    name or data.name,
     split,
     config.data.data_dir or None,
     '' if name else config.data.classes,
     config.data.preprocess,
-    Lesion(config.data.lesion, config.data.lesion_masks, config.data.lesion_margin),
+    Lesion(data.lesion, data.lesion_masks, data.lesion_margin, data.background),
     config.task == 'segment',
   )
 
@@ -130,7 +132,7 @@ def describe_data(config: ConfigDict, name: str = '') -> dict[str, Any]:
 
 def describe_masks(config: ConfigDict) -> dict[str, Any]:
   """Returns {'masks': what a run remembers of the folder they come from}; {} without one."""
-  if config.data.lesion == 'none' or config.data.lesion_masks == 'true':
+  if not uses_masks(config.data) or config.data.lesion_masks == 'true':
     return {}
   return {'masks': masks.summary(config.data.lesion_masks)}
 

@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 from data_builders.errors import UserError
 from lesionjax import config as config_lib
 from lesionjax.data import masks as masks_lib
+from lesionjax.data.lesion import uses_masks
 from lesionjax.masking import mask_writing
 
 STAGE = 'stage'
@@ -21,14 +22,14 @@ def check(config: ConfigDict) -> None:
   Raises:
     UserError: naming the keys.
   """
-  uses = config.data.lesion != 'none' and config.data.lesion_masks == STAGE
+  uses = uses_masks(config.data) and config.data.lesion_masks == STAGE
   if uses != (config.segmenter is not None):
     raise UserError(
       f'config.data.lesion={config.data.lesion!r} with config.data.lesion_masks='
       f'{config.data.lesion_masks!r} and config.segmenter'
       f' {"given" if config.segmenter is not None else "not given"} do not go together: a run with'
-      f" config.segmenter looks at its masks by a lesion other than 'none' and lesion_masks"
-      f'={STAGE!r}, any other run does not.'
+      " config.segmenter looks at its masks by a lesion or background other than 'none' and"
+      f' lesion_masks={STAGE!r}, any other run does not.'
     )
   if config.segmenter is None:
     return
