@@ -119,7 +119,7 @@ def _row(
     'counts': [
       f'{tp:,.0f} found',
       f'{fn:,.0f} missed',
-      f'{fp:,.0f} false alarms',
+      f'{fp:,.0f} alarms',
       f'{tn:,.0f} spared',
     ],
   }
@@ -167,7 +167,8 @@ def _note(content: Mapping[str, Any], fitted: Mapping[str, Any], split: str) -> 
   return (
     f'Thresholds were fitted on {fitted["on"]} ({fitted["positives"]:,} positive of'
     f' {fitted["images"]:,} images) and applied to {split} unchanged; below each stand its'
-    f' sensitivity and specificity there. Intervals: 95 % bootstrap over lesions or patients'
+    f' sensitivity and specificity there. Found and missed are positive; alarms are negative and'
+    ' referred, spared ones are not. Intervals: 95 % bootstrap over lesions or patients'
     " (Wilson's where a rate is 0 or 1). PPV and NPV hold for the share of positives in this split,"
     ' which no clinic has.'
   )

@@ -6,6 +6,7 @@
   if (!box) { return; }
   var data = JSON.parse(box.getAttribute('data-counts'));
   var slider = document.getElementById('operating-range');
+  var split = box.getAttribute('data-split');
   var buttons = Array.prototype.slice.call(box.querySelectorAll('button[data-point]'));
 
   function put(name, text) { document.getElementById('operating-' + name).textContent = text; }
@@ -30,9 +31,9 @@
     put('referred-count', (tp + fp) + ' of ' + all);
     put('tp', tp); put('fp', fp); put('fn', fn); put('tn', tn);
     put('origin', known
-      ? 'Fitted on validation: ' + known.title + '. Applied here unchanged.'
-      : 'Exploring on test: a threshold that is picked on this page is picked on the test images. '
-        + 'Its numbers are too good to be reported.');
+      ? 'Fitted on ' + box.getAttribute('data-on') + ': ' + known.title + '. Applied here unchanged.'
+      : 'Exploring on ' + split + ': a threshold that is picked on this page is picked on the '
+        + split + ' images. Its numbers are too good to be reported.');
     document.getElementById('operating-state').className = known ? 'box' : 'box warn';
     slider.setAttribute('aria-valuetext', 'threshold ' + told + ', sensitivity '
       + share(tp, data.positives) + ', specificity ' + share(tn, data.negatives));
