@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from ml_collections import ConfigDict
 
+from data_builders.cleaning import hair
 from lesionjax.runs import run_directory
 from lesionjax.runs.predictor import Classifier
 
@@ -15,14 +17,19 @@ _STEPS = {
   'pad': 'fit the long side to {0} px, the image on black, {0} x {0} px',
   'vga': 'stretch to 640 x 480 px, cut out the central 480 x 480 px, resize to {0} x {0} px',
   'frame': 'cut off a black frame, where there is one',
-  'hair': 'remove hairs (data_builders.cleaning.hair.remove_hair, tuned options)',
-  'hair17': 'remove hairs (data_builders.cleaning.hair.remove_hair, published options)',
+  'hair': 'remove hairs (data_builders.cleaning.hair.remove_hair)',
+  'hair17': 'remove hairs (data_builders.cleaning.hair.remove_hair)',
   'clahe': 'raise the local contrast of lightness (data_builders.cleaning.colour.clahe)',
   'grey': 'shades-of-grey colour constancy (data_builders.cleaning.colour.shades_of_grey)',
 }
+_PARAMETERS: dict[str, dict[str, Any]] = {
+  'hair': dataclasses.asdict(hair.DEFAULT),
+  'hair17': dataclasses.asdict(hair.PUBLISHED),
+}
 _LESIONS = {
   'mask': 'set everything outside of the lesion to black',
-  'crop': 'cut out the upright rectangle around the lesion, with a margin of {0:g} of its long side',
+  'crop': 'cut out the upright rectangle around the lesion, with a margin of {0:g} of its long'
+  ' side',
   'mask_crop': 'set everything outside of the lesion to black and cut out the upright rectangle'
   ' around it, with a margin of {0:g} of its long side',
 }
@@ -43,7 +50,7 @@ def steps(classifier: Classifier) -> list[dict[str, Any]]:
   for token in classifier.preprocessing.steps:
     digits = token.lstrip('abcdefghijklmnopqrstuvwxyz')
     name = token if token in _STEPS else token.removesuffix(digits)
-    parameters = {} if token in _STEPS else {'px': int(digits)}
+    parameters = _PARAMETERS.get(token, {}) if token in _STEPS else {'px': int(digits)}
     found.append({'step': token, 'what': _STEPS[name].format(digits), **parameters})
   data = classifier.config.data
   if data.lesion in _LESIONS:
@@ -103,8 +110,9 @@ Loading it takes jax >= {about['jax']} with flatbuffers, NumPy and OpenCV, not l
   about = json.load(open('model.json'))
   program = export.deserialize(bytearray(open('model.stablehlo', 'rb').read()))
   image = cv2.imread('image.jpg', cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)[..., ::-1]
-  larger = image.shape[0] > 2 * {height} or image.shape[1] > 2 * {width}
-  small = cv2.resize(image, ({width}, {height}), interpolation=cv2.INTER_AREA if larger else cv2.INTER_LINEAR)
+  large = image.shape[0] > 2 * {height} or image.shape[1] > 2 * {width}
+  method = cv2.INTER_AREA if large else cv2.INTER_LINEAR
+  small = cv2.resize(image, ({width}, {height}), interpolation=method)
   found = program.call(np.ascontiguousarray(small[None]))  # any number of images at a time
   print(dict(zip(about['classes'], np.asarray(found['probabilities'])[0].tolist())))
 

@@ -91,7 +91,7 @@ def _walk(folder: str, results: str, inside: str = '') -> Iterator[tuple[str, os
 
 
 def _matches(pattern: str, results: str) -> Found:
-  """What a pattern matches; pathlib's `**` follows no links, so that a loop of them has an end."""
+  """What a pattern matches, hidden files aside; pathlib's `**` follows no links."""
   anchor = pathlib.PurePath(pattern).anchor
   parts = pathlib.PurePath(pattern).relative_to(anchor).parts
   wild = next(place for place, part in enumerate(parts) if any(sign in part for sign in _WILD))
@@ -100,7 +100,8 @@ def _matches(pattern: str, results: str) -> Found:
     paths = [
       path
       for path in folder.glob(str(pathlib.PurePath(*parts[wild:])))
-      if (not path.is_dir() or _is_image(path.name))
+      if not path.name.startswith('.')
+      and (not path.is_dir() or _is_image(path.name))
       and not os.path.abspath(path).startswith(results + os.sep)
     ]
   except (ValueError, OSError) as error:
