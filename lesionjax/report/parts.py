@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from lesionjax.report import operating
+from lesionjax.report import averaged, calibration, feature_space, operating, subgroups, unknown
 from lesionjax.report.figures import Plot
 from lesionjax.report.run_files import Run
 
 # name of module, template, section and figures' place -> (module, how the contents call it), in the
 # order of the page
 PARTS: dict[str, tuple[Any, str]] = {
+  'averaged': (averaged, 'The average'),
   'operating': (operating, 'Operating points'),
+  'calibration': (calibration, 'Calibration and referral'),
+  'subgroups': (subgroups, 'Subgroups'),
+  'unknown': (unknown, 'Unknown classes'),
+  'feature_space': (feature_space, 'Feature space'),
 }
 
 
