@@ -215,19 +215,20 @@ def worth(curve: Mapping[str, Any] | None, split: str) -> str:
   if not curve:
     return ''
   threshold = np.array(curve['threshold'])
-  above = threshold[np.array(curve['gain_low']) > 0]
+  above = np.flatnonzero(np.array(curve['gain_low']) > 0)
   if not len(above):
     return (
       f'At no threshold probability is referring by the model shown to be worth more on {split}'
       ' than referring all or none: the interval of the gain holds 0 everywhere.'
     )
-  steps = round(100 * (above[-1] - above[0])) + 1
-  where = f'from {above[0]:.2f} to {above[-1]:.2f}'
-  if len(above) < steps:
-    where = f'{where}, at {len(above)} of the {steps} in between'
+  stretches = np.split(above, np.flatnonzero(np.diff(above) > 1) + 1)
+  longest = max(stretches, key=len)
+  others = len(above) - len(longest)
+  also = f', and at {others} of the others' if others else ''
   return (
     f'Referring by the model is worth more on {split} than referring all or none for threshold'
-    f' probabilities {where} (95 % interval of the gain above 0).'
+    f' probabilities from {threshold[longest[0]]:.2f} to {threshold[longest[-1]]:.2f}{also} (95 %'
+    ' interval of the gain above 0).'
   )
 
 

@@ -71,11 +71,12 @@ def test_a_damaged_file_is_told(run):
 
 
 def test_worth_tells_where_the_model_gains():
-  curve = {'threshold': [0.1, 0.2, 0.3, 0.4], 'gain_low': [-0.1, 0.1, 0.0, 0.2]}
+  gain_low = [-0.1, 0.1, 0.1, 0.0, 0.2]
+  curve = {'threshold': [0.1, 0.2, 0.3, 0.4, 0.5], 'gain_low': gain_low}
   told = operating.worth(curve, 'test')
-  assert 'from 0.20 to 0.40' in told
+  assert 'from 0.20 to 0.30, and at 1 of the others' in told
   assert operating.worth(None, 'test') == ''
-  none = operating.worth(curve | {'gain_low': [0.0] * 4}, 'test')
+  none = operating.worth(curve | {'gain_low': [0.0] * 5}, 'test')
   assert none.startswith('At no threshold probability')
 
 
