@@ -46,13 +46,12 @@ def find_images(images: str, out: str) -> Found:
     raise UserError('--images is missing: give a folder, a pattern in quotes, or one image.')
   if '://' in images or '://' in out:
     raise UserError(f'--images={images} and --out={out} must lie on this machine: copy them.')
-  results = os.path.abspath(out)
   if os.path.isdir(images):
-    found = _in_folder(images, results)
+    found = _in_folder(images, _closed(images, out))
   elif os.path.lexists(images):
     found = Found(os.path.dirname(images) or '.', [os.path.basename(images)], 0)
   elif any(sign in images for sign in _WILD):
-    found = _matches(images, results)
+    found = _matches(images, out)
   else:
     raise UserError(f'--images={images} does not exist: give a folder, a pattern or an image.')
   if not found.names:
@@ -63,9 +62,16 @@ def find_images(images: str, out: str) -> Found:
   return found
 
 
-def _in_folder(folder: str, results: str) -> Found:
+def _closed(folder: str, out: str) -> str:
+  """Where no image is looked for: the results, or of results around the images the overlays."""
+  results = os.path.abspath(out)
+  around = f'{os.path.abspath(folder)}{os.sep}'.startswith(f'{results}{os.sep}')
+  return os.path.join(results, 'overlays') if around else results
+
+
+def _in_folder(folder: str, closed: str) -> Found:
   names, others = [], 0
-  for inside, entry in _walk(folder, results):
+  for inside, entry in _walk(folder, closed):
     if _is_image(entry.name):
       names.append(os.path.join(inside, entry.name))
     else:
@@ -73,9 +79,9 @@ def _in_folder(folder: str, results: str) -> Found:
   return Found(folder, sorted(names, key=os.fsencode), others)
 
 
-def _walk(folder: str, results: str, inside: str = '') -> Iterator[tuple[str, os.DirEntry[str]]]:
+def _walk(folder: str, closed: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
   """Yields what is no folder to look into, with its place; a folder that is closed is passed by."""
-  waiting = [inside]
+  waiting = ['']
   while waiting:
     inside = waiting.pop()
     try:
@@ -84,25 +90,26 @@ def _walk(folder: str, results: str, inside: str = '') -> Iterator[tuple[str, os
       continue
     for entry in entries:
       if entry.is_dir(follow_symlinks=False) and not _is_image(entry.name):
-        if os.path.abspath(entry.path) != results:
+        if os.path.abspath(entry.path) != closed:
           waiting.append(os.path.join(inside, entry.name))
       else:
         yield inside, entry
 
 
-def _matches(pattern: str, results: str) -> Found:
+def _matches(pattern: str, out: str) -> Found:
   """What a pattern matches, hidden files aside; pathlib's `**` follows no links."""
   anchor = pathlib.PurePath(pattern).anchor
   parts = pathlib.PurePath(pattern).relative_to(anchor).parts
   wild = next(place for place, part in enumerate(parts) if any(sign in part for sign in _WILD))
   folder = pathlib.Path(anchor, *parts[:wild])
+  closed = _closed(str(folder), out) + os.sep
   try:
     paths = [
       path
       for path in folder.glob(str(pathlib.PurePath(*parts[wild:])))
       if not path.name.startswith('.')
       and (not path.is_dir() or _is_image(path.name))
-      and not os.path.abspath(path).startswith(results + os.sep)
+      and not os.path.abspath(path).startswith(closed)
     ]
   except (ValueError, OSError) as error:
     raise UserError(f'--images={pattern} is no pattern ({error}): write folder/*.jpg.') from error

@@ -55,8 +55,6 @@ def predict(
   run_dirs = [part.strip() for part in (workdir or '').split(',') if part.strip()]
   if not run_dirs or not out:
     raise UserError('--mode=predict needs --workdir=RUN, --images=FOLDER and --out=DIR.')
-  if os.path.exists(out) and not os.path.isdir(out):
-    raise UserError(f'--out={out} is a file: give a folder.')
   tta = tta or 'none'
   tta_lib.views(tta)
   found = find_images(images, out)
@@ -65,8 +63,7 @@ def predict(
   find_lesion, by = _lesions(segmenter, ensemble, overlays)
   # A damaged file has a row; what OpenCV prints of it besides, nobody could place.
   cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-  os.makedirs(out, exist_ok=True)
-  panels.remove_old(os.path.join(out, panels.FOLDER))
+  _make_folder(out)
   explain = _explainer(ensemble, os.path.join(out, panels.FOLDER)) if overlays else None
   prepare = Preparer(found.folder, ensemble, find_lesion, overlays)
   batch_size = min(_BATCH_EXPLAINED if overlays else _BATCH, len(found.names))
@@ -82,6 +79,17 @@ def predict(
   files.write_json(os.path.join(out, 'predictions.json'), about)
   html = page.write(out, found, summary, about, overlays)
   return _told(summary, out, html)
+
+
+def _make_folder(out: str) -> None:
+  """Makes the folder of the results, without the panels of an earlier prediction."""
+  try:
+    os.makedirs(out, exist_ok=True)
+    panels.remove_old(os.path.join(out, panels.FOLDER))
+  except OSError as error:
+    raise UserError(
+      f'--out={out} cannot be written ({error.strerror or error}): give another folder.'
+    ) from error
 
 
 def _told(summary: page.Summary, out: str, html: str) -> str:

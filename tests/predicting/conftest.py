@@ -21,10 +21,20 @@ def photographs(tmp_path):
 
 
 @pytest.fixture
-def fitted_run(run, tmp_path):
+def bare_run(run, tmp_path):
+  """Returns a copy of the run as of an older evaluation: without what is fitted on validation."""
+  copy = tmp_path / 'bare'
+  shutil.copytree(run, copy)
+  for name in ('thresholds.json', 'calibration.json', 'conformal.json'):
+    (copy / name).unlink(missing_ok=True)
+  return copy
+
+
+@pytest.fixture
+def fitted_run(bare_run, tmp_path):
   """Returns a copy of the run with thresholds, temperature and prediction sets told by hand."""
   copy = tmp_path / 'fitted'
-  shutil.copytree(run, copy)
+  shutil.copytree(bare_run, copy)
   names = json.loads((copy / 'data.json').read_text())['class_names']
   (copy / 'thresholds.json').write_text(
     json.dumps(

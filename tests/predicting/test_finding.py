@@ -56,3 +56,10 @@ def test_an_empty_folder_says_what_lies_there_instead(tmp_path):
   (tmp_path / 'a.txt').write_text('')
   with pytest.raises(UserError, match=r'no image lies there \(1 other files do\)'):
     find_images(str(tmp_path), 'out')
+
+
+def test_results_may_lie_around_the_images(folder):
+  (folder / 'overlays').mkdir()
+  (folder / 'overlays' / '000000_a.jpg').write_bytes(b'')
+  assert len(find_images(str(folder), str(folder)).names) == 4
+  assert find_images(str(folder / '*.png'), str(folder)).names == ['a.png']

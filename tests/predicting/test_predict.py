@@ -58,11 +58,11 @@ def test_a_folder_of_all_sorts_gives_a_row_each(run, tmp_path, capsys):
   assert not list(out.glob('.*.tmp'))
 
 
-def test_probabilities_are_those_of_the_loaded_run(run, photographs, tmp_path):
-  predict(str(run), str(photographs), str(tmp_path / 'out'), overlays=False)
-  predict(str(run), str(photographs), str(tmp_path / 'drawn'), overlays=True)
+def test_probabilities_are_those_of_the_loaded_run(bare_run, photographs, tmp_path):
+  predict(str(bare_run), str(photographs), str(tmp_path / 'out'), overlays=False)
+  predict(str(bare_run), str(photographs), str(tmp_path / 'drawn'), overlays=True)
   paths = sorted(photographs.iterdir())
-  expected = lesionjax.load(str(run)).predict(paths).probabilities
+  expected = lesionjax.load(str(bare_run)).predict(paths).probabilities
   for out in ('out', 'drawn'):
     rows = table(tmp_path / out)
     for path, share in zip(paths, expected, strict=True):
@@ -88,12 +88,8 @@ def test_flag_set_and_referral_follow_from_what_the_run_saved(fitted_run, photog
   assert 'Too few validation images of mel' in (tmp_path / 'out' / 'predict.html').read_text()
 
 
-def test_what_was_not_fitted_is_said(run, photographs, tmp_path):
-  bare = tmp_path / 'bare'
-  shutil.copytree(run, bare)
-  for name in ('thresholds.json', 'calibration.json', 'conformal.json'):
-    (bare / name).unlink(missing_ok=True)
-  predict(str(bare), str(photographs), str(tmp_path / 'out'), overlays=False)
+def test_what_was_not_fitted_is_said(bare_run, photographs, tmp_path):
+  predict(str(bare_run), str(photographs), str(tmp_path / 'out'), overlays=False)
   for row in table(tmp_path / 'out').values():
     assert row['flag'] == row['set'] == row['refer'] == ''
   text = (tmp_path / 'out' / 'predict.html').read_text()
@@ -101,15 +97,14 @@ def test_what_was_not_fitted_is_said(run, photographs, tmp_path):
     assert f'has no {name}' in text
 
 
-def test_several_runs_are_averaged_and_fitted_anew(run, photographs, tmp_path):
+def test_several_runs_are_averaged_and_fitted_anew(bare_run, photographs, tmp_path):
   """The same run twice says the same, with a threshold and sets of its own validation."""
-  predict(f'{run},{run}', str(photographs), str(tmp_path / 'out'), overlays=False)
-  expected = lesionjax.load(str(run)).predict(sorted(photographs.iterdir())).probabilities
+  predict(f'{bare_run},{bare_run}', str(photographs), str(tmp_path / 'out'), overlays=False)
+  expected = lesionjax.load(str(bare_run)).predict(sorted(photographs.iterdir())).probabilities
   about = json.loads((tmp_path / 'out' / 'predictions.json').read_text())
-  if about['temperatures'] == [1.0, 1.0]:
-    for row, share in zip(table(tmp_path / 'out').values(), expected, strict=True):
-      np.testing.assert_allclose(shares(row), share, atol=2e-6)
-  with np.load(run / 'predictions_validation.npz') as saved:
+  for row, share in zip(table(tmp_path / 'out').values(), expected, strict=True):
+    np.testing.assert_allclose(shares(row), share, atol=2e-6)
+  with np.load(bare_run / 'predictions_validation.npz') as saved:
     names = saved['class_names'].tolist()
     malignant = [n in ('ak', 'bcc', 'mel', 'scc') for n in names]
     scores = saved['probabilities'][:, malignant].sum(1)
@@ -117,16 +112,18 @@ def test_several_runs_are_averaged_and_fitted_anew(run, photographs, tmp_path):
   assert (scores >= about['threshold'] - 1e-6)[truth].mean() >= 0.9
 
 
-def test_views_are_averaged(run, photographs, tmp_path):
-  predict(str(run), str(photographs / '0.jpg'), str(tmp_path / 'out'), overlays=False, tta='flips')
-  loaded = lesionjax.load(str(run))
+def test_views_are_averaged(bare_run, photographs, tmp_path):
+  predict(
+    str(bare_run), str(photographs / '0.jpg'), str(tmp_path / 'out'), overlays=False, tta='flips'
+  )
+  loaded = lesionjax.load(str(bare_run))
   seen = loaded.seen(str(photographs / '0.jpg'))
   views = [seen, seen[:, ::-1], seen[::-1], seen[::-1, ::-1]]
   expected = softmax(loaded.look(iter(views), 4)['logits']).mean(0)
   (row,) = table(tmp_path / 'out').values()
   np.testing.assert_allclose(shares(row), expected, atol=2e-6)
   with pytest.raises(UserError, match='--tta=turns'):
-    predict(str(run), str(photographs), str(tmp_path / 'out'), tta='turns')
+    predict(str(bare_run), str(photographs), str(tmp_path / 'out'), tta='turns')
 
 
 def test_a_run_that_looks_at_lesions_is_told_where_they_are(run, segmenter, photographs, tmp_path):
@@ -170,7 +167,7 @@ def test_mistakes_are_one_sentence_and_nothing_is_written(
 def test_a_run_that_was_not_evaluated_or_is_no_classifier_is_refused(
   run, segmenter, photographs, tmp_path
 ):
-  bare = tmp_path / 'bare'
+  bare = tmp_path / 'unmeasured'
   shutil.copytree(run, bare)
   (bare / 'metrics.json').unlink()
   with pytest.raises(UserError, match='has not been evaluated'):
