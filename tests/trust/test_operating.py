@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 
@@ -82,8 +83,7 @@ def test_other_data_get_the_thresholds_of_the_run_unchanged(make):
   run = make()
   own = write_thresholds(run)
   made = evaluated(run, splits=('test',))
-  object.__setattr__(made, 'out_dir', run / 'external')
-  trust_operating.write(made)
+  trust_operating.write(dataclasses.replace(made, out_dir=made.run_dir / 'external'))
   other = json.loads((run / 'external' / 'thresholds.json').read_text())
   assert other['fitted'] == own['fitted']
   assert other['splits']['test'] == own['splits']['test']
