@@ -117,7 +117,7 @@ def test_views_are_averaged(bare_run, photographs, tmp_path):
     str(bare_run), str(photographs / '0.jpg'), str(tmp_path / 'out'), overlays=False, tta='flips'
   )
   loaded = lesionjax.load(str(bare_run))
-  seen = loaded.seen(str(photographs / '0.jpg'))
+  seen = loaded.seen(image)
   views = [seen, seen[:, ::-1], seen[::-1], seen[::-1, ::-1]]
   expected = softmax(loaded.look(iter(views), 4)['logits']).mean(0)
   (row,) = table(tmp_path / 'out').values()
