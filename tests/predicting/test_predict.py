@@ -113,9 +113,8 @@ def test_several_runs_are_averaged_and_fitted_anew(bare_run, photographs, tmp_pa
 
 
 def test_views_are_averaged(bare_run, photographs, tmp_path):
-  predict(
-    str(bare_run), str(photographs / '0.jpg'), str(tmp_path / 'out'), overlays=False, tta='flips'
-  )
+  image = str(photographs / '0.jpg')
+  predict(str(bare_run), image, str(tmp_path / 'out'), overlays=False, tta='flips')
   loaded = lesionjax.load(str(bare_run))
   seen = loaded.seen(image)
   views = [seen, seen[:, ::-1], seen[::-1], seen[::-1, ::-1]]
