@@ -8,6 +8,7 @@ Command: python main.py --config=configs/two_stage_melanoma.py:row=4 --workdir=r
   other images:  data=isic2019 (melanoma against the other classes)
   from our run:  weights=run,size=64 --config.init_from=RUN
   as published:  protocol=published
+  other skins:   background=tones (every lesion on skin of a tone that is drawn for it)
 
 The rows of the text's Table 2, DenseNet-121 unless the row says otherwise:
 
@@ -28,7 +29,9 @@ The rows of the text's Table 2, DenseNet-121 unless the row says otherwise:
 
 Segmented: everything outside of the mask black, then the rectangle around the largest contour;
 images without one are seen, and scored, whole. The text crops without margin; `margin` sets one,
-which shows black and no skin; --config.data.lesion=crop shows the skin.
+which shows black and no skin; --config.data.lesion=crop shows the skin. The text's balanced tones
+stand behind the lesion where black stood: with background=tones lesions are cut out with the skin
+around them, recoloured, and whole images are recoloured too; all of them need masks.
 Not in the text: batch (ours 32); which images rows 12 and 13 saw.
 
 Data: config.data.data_dir, built first where config.data.manual_dir names the official archives.
@@ -40,6 +43,7 @@ from ml_collections import ConfigDict
 
 from configs import arguments, base
 from data_builders.errors import UserError
+from lesionjax.data.lesion import BACKGROUNDS
 
 ROWS = range(1, 14)
 MARGINS = (0.1, 0.25, 0.5)
@@ -56,6 +60,7 @@ _COMMON = {
   'size': 224,
   'epochs': 15,
   'weights': arguments.WEIGHTS,
+  'background': BACKGROUNDS,
 }
 
 
@@ -64,7 +69,8 @@ def get_config(argument: str = '') -> ConfigDict:
 
   Args:
     argument: KEY=VALUE pairs: row=1..13, protocol=rigorous|published, data=isic2020|isic2019,
-      size (px), epochs, margin (share of the rectangle's longer side), weights=imagenet|run|random.
+      size (px), epochs, margin (share of the rectangle's longer side), weights=imagenet|run|random,
+      background=none|tones.
   """
   chosen = arguments.parse('two_stage_melanoma', argument, {**_VARIED, **_COMMON})
   row = chosen['row']
@@ -118,9 +124,10 @@ def _set_images(config: ConfigDict, chosen: dict) -> None:
   if chosen['data'] == 'isic2019':
     config.data.classes = 'melanoma'
   config.data.size_px = chosen['size']
+  config.data.background = chosen['background']
   config.data.sampling = 'balanced'  # malignant images drawn as often as the others
   if not original:
-    config.data.lesion = 'mask_crop'
+    config.data.lesion = 'mask_crop' if chosen['background'] == 'none' else 'crop'
     config.data.lesion_margin = chosen['margin']
 
 
