@@ -182,6 +182,7 @@ class Classifier(TrainedRun):
       UserError: naming the image that is not one, or when masks are missing or not wanted.
     """
     images = _listed(images)
+    self._check_background()
     self._check_masks(images, masks)
 
     def pixels() -> Iterator[np.ndarray]:
@@ -209,6 +210,16 @@ class Classifier(TrainedRun):
       for name in ('logits', 'pre_logits')
     }
 
+  def _check_background(self) -> None:
+    background = self.config.data.background
+    if background != 'none':
+      raise UserError(
+        f'{self.run_dir} was trained with config.data.background={background!r}, on skin in tones'
+        ' that are drawn by the ids of a data set, and has seen no skin as it is: evaluate it on a'
+        ' prepared data set with masks, --mode=evaluate --eval_data=NAME, or predict with a run'
+        " that was trained with config.data.background='none'."
+      )
+
   def _check_masks(self, images: Sequence[Any], masks: Sequence[Any] | None) -> None:
     needed = self._lesion.looks and self.segmenter is None
     if needed and masks is None:
@@ -233,8 +244,9 @@ class Classifier(TrainedRun):
       Uint8 [h, w, 3], what the network sees, of its size.
 
     Raises:
-      UserError: it is no image, or the mask has another size.
+      UserError: it is no image, the mask has another size, or the run knows recoloured skin only.
     """
+    self._check_background()
     height, width = self.size
     if not self._lesion.looks:
       shrink = not self.preprocessing.steps
