@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from data_builders.errors import UserError
-from lesionjax.report import figures_calibration, tables
+from lesionjax.report import abstention, figures_calibration, tables
+from lesionjax.report.abstention import percent
 from lesionjax.report.figures import Plot, class_colour
 from lesionjax.report.run_files import Run, number, read_json
 
@@ -37,11 +38,11 @@ def context(run: Run) -> dict[str, Any] | None:
 
 def _guarded(run: Run, make: Callable[..., Any]) -> Any:
   """What is made of the three files; None without the first."""
-  calibration, sets, abstention = (read_json(run.directory / name) for name in FILES)
+  calibration, sets, referral = (read_json(run.directory / name) for name in FILES)
   if not calibration:
     return None
   try:
-    return make(calibration, sets, abstention, _split(run, calibration))
+    return make(calibration, sets, referral, _split(run, calibration))
   except (KeyError, TypeError, AttributeError, IndexError) as error:
     raise UserError(
       f'{", ".join(FILES)} in {run.directory} do not fit together ({error}): write them again with'
@@ -56,7 +57,7 @@ def _split(run: Run, content: Mapping[str, Any]) -> str:
 
 
 def _plots(
-  calibration: dict[str, Any], sets: dict[str, Any], abstention: dict[str, Any], split: str
+  calibration: dict[str, Any], sets: dict[str, Any], referral: dict[str, Any], split: str
 ) -> list[Plot]:
   del sets
   measured = calibration['splits'][split]
@@ -82,14 +83,14 @@ def _plots(
         f'share that is {name}',
       )
     )
-  area = abstention.get('splits', {}).get(split, {}).get('risk_coverage')
+  area = referral.get('splits', {}).get(split, {}).get('risk_coverage')
   if area:
     found.append(figures_calibration.risk_plot(split, area))
   return found
 
 
 def _context(
-  calibration: dict[str, Any], sets: dict[str, Any], abstention: dict[str, Any], split: str
+  calibration: dict[str, Any], sets: dict[str, Any], referral: dict[str, Any], split: str
 ) -> dict[str, Any]:
   measured = calibration['splits'][split]
   fitted_on = calibration['fitted_on']
@@ -98,18 +99,20 @@ def _context(
     'sentences': _sentences(calibration, measured, split),
     'problems': [*filter(None, [calibration['reason'], _same(fitted_on, split)])],
     'split': split,
+    'reliability': 2 + bool(measured['after'].get('positive')),  # figures; risk comes after them
     'columns': list(_VALUES.values()),
     'rows': [
       {
         'title': name,
         'state': words,
-        'cells': [tables.cell(values[state]['values'].get(key)) for key in _VALUES],
+        'images': _count(values[state]['values']['ece']['n']),
+        'cells': [tables.cell(values[state]['values'].get(key)) | {'n': ''} for key in _VALUES],
       }
       for name, values in sorted(calibration['splits'].items(), key=lambda item: item[0] != split)
       for state, words in _STATES.items()
     ],
     'sets': _sets(sets, split) if split in sets.get('splits', {}) else None,
-    'abstention': _abstention(abstention, split) if split in abstention.get('splits', {}) else None,
+    'abstention': abstention.told(referral, split) if split in referral.get('splits', {}) else None,
   }
 
 
@@ -124,24 +127,44 @@ def _sentences(
   calibration: Mapping[str, Any], measured: Mapping[str, Any], split: str
 ) -> list[str]:
   before, after = (measured[state]['values'] for state in ('before', 'after'))
-  low, high = (number(after['ece_of_chance'][key]) for key in ('low', 'high'))
-  error, was = number(after['ece']['value']), number(before['ece']['value'])
-  within = 'within' if error <= high else 'above'
-  value = number(calibration['temperature'])
   told = [
     f'The expected calibration error, the gap between confidence and the share that is right, is'
-    f' {error:.3f} on {split}, {within} the {low:.3f} to {high:.3f} that a perfectly calibrated'
-    f' network shows by chance on as many images.'
+    f' {_beside_chance(after)} on as many images of {split}.'
   ]
   if calibration['fitted']:
-    over = 'over-confident' if value > 1 else 'under-confident'
     on = calibration['fitted_on']
     told.append(
-      f'Without the temperature {value:.3g} it is {was:.3f}: the network is {over}. The temperature'
-      f' was fitted on {_count(on["images"])} images of {_count(on["groups"])} lesions or patients'
+      f'As the network states them it is {number(before["ece"]["value"]):.3f}:'
+      f' {_confidence(number(calibration["temperature"]))}. The temperature was fitted on'
+      f' {_count(on["images"])} images of {_count(on["groups"])} lesions or patients'
       f' ({on["split"]}) and is applied unchanged.'
     )
+  positive = measured['after'].get('positive')
+  if positive:
+    told.append(
+      f'Of the probability of {calibration["positive"]["name"]}'
+      f' ({", ".join(calibration["positive"]["classes"])}) the error is'
+      f' {_beside_chance(positive["values"])}.'
+    )
   return told
+
+
+def _beside_chance(values: Mapping[str, Any]) -> str:
+  error, chance = number(values['ece']['value']), values['ece_of_chance']
+  low, high = number(chance['low']), number(chance['high'])
+  where = 'within' if error <= high else 'above'
+  return (
+    f'{error:.3f}, {where} the {low:.3f} to {high:.3f} that a perfectly calibrated network shows by'
+    ' chance'
+  )
+
+
+def _confidence(temperature: float) -> str:
+  """What a temperature says of the network."""
+  if abs(temperature - 1) < 0.05:
+    return f'a temperature of {temperature:.3g} changes next to nothing'
+  kind = 'over-confident' if temperature > 1 else 'under-confident'
+  return f'it is {kind}, and its logits are divided by a temperature of {temperature:.3g}'
 
 
 def _same(fitted_on: Mapping[str, Any] | None, split: str) -> str:
@@ -157,30 +180,16 @@ def _sets(sets: Mapping[str, Any], split: str) -> dict[str, Any]:
   """Coverage and size of the prediction sets."""
   found, classes = sets['splits'][split], sets['classes']
   promised = number(sets['coverage'])
-  known = {
-    name: number(entry['coverage']['value'])
-    for name, entry in found['classes'].items()
-    if entry['coverage']['value'] is not None and not classes[name]['reason']
-  }
-  share = tables.cell(found['coverage'])
   sentences = [
     f'Each image gets a set of classes that shall hold the true one in {100 * promised:g} % of the'
-    f' images of every class. On {split} it does in {_percent(found["coverage"])}; a set has'
-    f' {number(found["size"]["value"]):.1f} classes on average, {_percent(found["single"])} have'
-    f' one and {_percent(found["empty"])} none.'
+    f' images of every class. On {split} it does in {percent(found["coverage"])}; a set has'
+    f' {number(found["size"]["value"]):.1f} classes on average, {percent(found["single"])} have'
+    f' one and {percent(found["empty"])} none.',
+    *_lowest(found['classes'], classes),
   ]
-  if known:
-    lowest = min(known, key=lambda name: known[name])
-    entry = found['classes'][lowest]['coverage']
-    short = number(entry['high']) < promised
-    sentences.append(
-      f'The lowest coverage of a class is {_percent(entry)}, of {lowest}:'
-      f' {"below" if short else "its interval holds"} what was promised.'
-    )
   return {
     'sentences': sentences,
     'always': [entry['reason'] for entry in classes.values() if entry['reason']],
-    'share': share,
     'rows': [
       {
         'name': name,
@@ -189,6 +198,7 @@ def _sets(sets: Mapping[str, Any], split: str) -> dict[str, Any]:
         'size': _size(found['classes'][name]['size']),
         'from': 'always' if entry['threshold'] is None else f'{1 - number(entry["threshold"]):.3f}',
         'cases': _count(entry['cases']),
+        'likely': _range(entry['likely_coverage']),
       }
       for index, (name, entry) in enumerate(classes.items())
     ],
@@ -198,74 +208,32 @@ def _sets(sets: Mapping[str, Any], split: str) -> dict[str, Any]:
   }
 
 
-def _abstention(content: Mapping[str, Any], split: str) -> dict[str, Any]:
-  """The area under the risk-coverage curve, and both triage tables."""
-  found = content['splits'][split]
-  area, triage = found['risk_coverage'], found['triage']
-  whole = area['curve'][-1]
-  half = next(point for point in area['curve'] if point['coverage'] == 0.5)
-  sentences = [
-    f'Of all images of {split} {100 * number(whole["risk"]):.1f} % get a wrong class, of the more'
-    f' certain half {100 * number(half["risk"]):.1f} %. The area under the risk-coverage curve is'
-    f' {number(area["aurc"]["value"]):.3f} ({number(area["aurc"]["low"]):.3f} to'
-    f' {number(area["aurc"]["high"]):.3f}); the best ranking of as many errors would have'
-    f' {number(area["best"]["value"]):.3f}.'
-  ]
-  positive = content['positive']['name']
-  rows = {key: _triage(content['shares'], triage[key]) for key in ('uncertainty', 'suspicion')}
-  if rows['suspicion']:
-    sentences.append(_finding(content['shares'], triage, positive))
-  return {
-    'sentences': sentences,
-    'reasons': [*filter(None, [area['reason'], triage['reason']])],
-    'positive': positive,
-    'on': (content['fitted_on'] or {}).get('split', ''),
-    **rows,
+def _lowest(measured: Mapping[str, Any], classes: Mapping[str, Any]) -> list[str]:
+  """The class that is covered least, beside what its calibration cases can give."""
+  known = {
+    name: number(entry['coverage']['value'])
+    for name, entry in measured.items()
+    if entry['coverage']['value'] is not None and not classes[name]['reason']
   }
-
-
-def _finding(shares: list[float], triage: Mapping[str, Any], positive: str) -> str:
-  """'Refer x %, miss y %' for the share in the middle."""
-  place = shares.index(0.2) if 0.2 in shares else len(shares) // 2
-  suspicion = triage['suspicion'][place]
-  told = (
-    f'Sending the most suspicious {100 * shares[place]:g} % to a physician'
-    f' ({_percent(suspicion["referred"])} here) and the rest home misses'
-    f' {_percent(suspicion["missed"])} of the {positive} images'
-  )
-  if not triage['uncertainty']:
-    return told + '.'
-  doubtful = triage['uncertainty'][place]
-  return told + (
-    f'; sending the least certain ones and deciding the rest by the most probable class misses'
-    f' {_percent(doubtful["missed"])}, instead of {_percent(triage["uncertainty"][0]["missed"])}'
-    ' without referral.'
-  )
-
-
-def _triage(shares: list[float], rows: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+  if not known:
+    return []
+  lowest = min(known, key=lambda name: known[name])
+  entry, likely = measured[lowest]['coverage'], classes[lowest]['likely_coverage']
+  short = number(entry['high']) < number(likely[0])
   return [
-    {
-      'title': f'{100 * share:g} %' if share else 'none',
-      'cells': [
-        tables.cell(row[key]) for key in ('referred', 'missed', 'missed_of_decided') if key in row
-      ],
-    }
-    for share, row in zip(shares, rows or [], strict=False)
+    f'The lowest coverage of a class is {percent(entry)}, of {lowest};'
+    f' {"that is less than" if short else "its interval reaches"} what'
+    f' {_count(classes[lowest]["cases"])} calibration cases can give, {_range(likely)}.'
   ]
+
+
+def _range(limits: list[float] | None) -> str:
+  return f'{number(limits[0]):.3f} to {number(limits[1]):.3f}' if limits else ''
 
 
 def _size(entry: Mapping[str, Any]) -> dict[str, Any]:
   """A mean number of classes: no share, so no track."""
   return tables.cell(entry) | {'strip': None}
-
-
-def _percent(entry: Mapping[str, Any]) -> str:
-  """'88.9 % (86.9 to 91.0)'."""
-  value, low, high = (100 * number(entry[key]) for key in ('value', 'low', 'high'))
-  if value != value:
-    return 'an undefined share'
-  return f'{value:.1f} %' + (f' ({low:.1f} to {high:.1f})' if low == low else '')
 
 
 def _count(value: Any) -> str:

@@ -156,6 +156,9 @@ def _conformal(fit: _Fit, sets: conformal.Conformal, parts: dict[str, _Part]) ->
       name: {
         'threshold': None if sets.always[index] else sets.thresholds[index],
         'cases': sets.cases[index],
+        'likely_coverage': None
+        if sets.always[index]
+        else conformal.likely_coverage(int(sets.cases[index]), sets.coverage),
         'reason': sets.reason(index),
       }
       for index, name in enumerate(sets.class_names)

@@ -79,6 +79,26 @@ def needed_cases(coverage: float) -> int:
   return math.ceil(coverage / (1 - coverage) - _ROUNDING)
 
 
+def likely_coverage(cases: int, coverage: float) -> tuple[float, float]:
+  """Between which true coverages 95 % of calibration sets of that size end.
+
+  The promise holds on average over calibration sets; the coverage that one of them gives follows
+  Beta(k, n + 1 - k), k = ceil((n + 1) (1 - alpha)) (Vovk, Conditional Validity of Inductive
+  Conformal Predictors, ACML 2012; Angelopoulos and Bates, section 3.2).
+
+  Args:
+    cases: n, at least `needed_cases(coverage)`.
+    coverage: 1 - alpha.
+
+  Returns:
+    2.5 and 97.5 percentiles, to about .001.
+  """
+  place = math.ceil((cases + 1) * coverage - _ROUNDING)
+  drawn = np.random.default_rng(0).beta(place, cases + 1 - place, 100_000)
+  low, high = np.quantile(drawn, [0.025, 0.975])
+  return float(low), float(high)
+
+
 def fit(
   labels: np.ndarray,
   probabilities: np.ndarray,
