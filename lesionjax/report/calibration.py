@@ -43,7 +43,7 @@ def _guarded(run: Run, make: Callable[..., Any]) -> Any:
     return None
   try:
     return make(calibration, sets, referral, _split(run, calibration))
-  except (KeyError, TypeError, AttributeError, IndexError) as error:
+  except (KeyError, TypeError, AttributeError, IndexError, StopIteration) as error:
     raise UserError(
       f'{", ".join(FILES)} in {run.directory} do not fit together ({error}): write them again with'
       ' --mode=evaluate.'

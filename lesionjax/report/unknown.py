@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,11 +22,30 @@ _GUESSING = 0.5
 
 
 def plots(run: Run) -> list[Plot]:
-  """ROC curves of all scores, and the distribution of the best one."""
+  """ROC curves of all scores, and the distribution of the best one.
+
+  Raises:
+    UserError: a file is damaged.
+  """
+  return _guarded(run, lambda content, split: _plots(run, content, split)) or []
+
+
+def _guarded(run: Run, make: Callable[[dict[str, Any], str], Any]) -> Any:
+  """What is made of the file and the split that the page is about; None without the file."""
   content = read_json(run.directory / FILE)
-  split = _split(run, content)
-  if not split:
-    return []
+  if not content:
+    return None
+  try:
+    measured = content['splits']
+    split = next((name for name in run.splits if name in measured), next(iter(measured)))
+    return make(content, split)
+  except (KeyError, TypeError, AttributeError, StopIteration) as error:
+    raise UserError(
+      f'{run.directory / FILE} lacks {error}: write it again with --mode=evaluate.'
+    ) from error
+
+
+def _plots(run: Run, content: Mapping[str, Any], split: str) -> list[Plot]:
   keys = [key for key in _SCORES if key in content['splits'][split]['scores']]
   found = read_npz(
     run.directory / f'novelty_{split}.npz',
@@ -44,20 +63,7 @@ def context(run: Run) -> dict[str, Any] | None:
   Raises:
     UserError: the file is damaged.
   """
-  content = read_json(run.directory / FILE)
-  if not content:
-    return None
-  try:
-    return _context(content, _split(run, content))
-  except (KeyError, TypeError, AttributeError) as error:
-    raise UserError(
-      f'{run.directory / FILE} lacks {error}: write it again with --mode=evaluate.'
-    ) from error
-
-
-def _split(run: Run, content: Mapping[str, Any]) -> str:
-  measured = content.get('splits') or {}
-  return next((name for name in run.splits if name in measured), next(iter(measured), ''))
+  return _guarded(run, _context)
 
 
 def _best(scores: Mapping[str, Any]) -> str:
