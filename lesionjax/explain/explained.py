@@ -59,6 +59,7 @@ class ExplainedRun:
     self._model = self.classifier.model
     self._prepare = assembly.make_prepare(self.classifier.config)
     self._compiled = cache(self._compile)
+    self._feature_maps = feature_maps(self._model, self.weights, self.size)
 
   def with_weights(self, weights: Any) -> ExplainedRun:
     """Returns the same run with other weights of the same shapes; nothing is compiled again."""
@@ -68,7 +69,7 @@ class ExplainedRun:
 
   def feature_maps(self) -> dict[str, tuple[int, int, int]]:
     """Lists the maps of the network: name -> (h, w, C), in the order of computation."""
-    return feature_maps(self._model, self.weights, self.size)
+    return dict(self._feature_maps)
 
   def logits(self, pixels: np.ndarray) -> np.ndarray:
     """Returns float32 [B, K]."""
@@ -97,7 +98,7 @@ class ExplainedRun:
       UserError: unknown layer or method.
     """
     names.check_name('method', method, METHODS)
-    names.check_name('feature map', layer, self.feature_maps())
+    names.check_name('feature map', layer, self._feature_maps)
     return self._run(('cam', layer, method), pixels, classes)
 
   def integrated_gradients(
@@ -172,7 +173,7 @@ class ExplainedRun:
 
   def activations(self, pixels: np.ndarray, layer: str = 'last_map') -> np.ndarray:
     """Returns a whole map, float32 [B, h, w, C]; see `activation`."""
-    names.check_name('feature map', layer, self.feature_maps())
+    names.check_name('feature map', layer, self._feature_maps)
     return self._run(('activations', layer), pixels)
 
   def _run(

@@ -83,10 +83,8 @@ def apply_with_offset(
     UserError: the network has no such map; the nearest names are suggested.
   """
   model = _plain(model)
-  maps = feature_maps(model, variables, image.shape[1:3])
-  names.check_name('feature map', name, maps)
-  path = LAST_MAP[type(model).__name__](model) if name == 'last_map' else name
-  shape = (image.shape[0], *maps[name])
+  default = LAST_MAP.get(type(model).__name__)
+  path = default(model) if name == 'last_map' and default is not None else name
   found: list[jax.Array] = []
 
   def disturb(call: Any, args: tuple[Any, ...], kwargs: dict[str, Any], context: Any) -> Any:
@@ -94,18 +92,25 @@ def apply_with_offset(
     out = call(*args, **kwargs)
     if context.method_name != '__call__' or '/'.join(context.module.path) != path:
       return out
-    tokens = out.ndim == 3
-    found.append((out[:, 1:] if tokens else out).reshape(shape).astype(jnp.float32))
+    if not isinstance(out, jax.Array) or out.ndim not in (3, 4):
+      return out
+    found.append(out)
     if offset is None:
       return out
-    if not tokens:
+    if out.ndim == 4:
       return out + offset.astype(out.dtype)
-    flat = offset.reshape(shape[0], -1, shape[-1])
+    flat = offset.reshape(out.shape[0], -1, out.shape[-1])
     return out + jnp.pad(flat, ((0, 0), (1, 0), (0, 0))).astype(out.dtype)
 
   with nn.intercept_methods(disturb):
-    logits, _ = model.apply(variables, image, train=False)
-  return logits, found[-1]
+    logits, features = model.apply(variables, image, train=False)
+  if not found:
+    names.check_name('feature map', name, feature_maps(model, variables, image.shape[1:3]))
+  seen = found[-1]
+  if seen.ndim == 3:
+    grid = features['last_map'].shape[1:3]
+    seen = seen[:, 1:].reshape(seen.shape[0], *grid, seen.shape[-1])
+  return logits, seen.astype(jnp.float32)
 
 
 def _plain(model: Any) -> Any:

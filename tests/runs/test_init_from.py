@@ -17,7 +17,7 @@ def test_init_from_starts_from_the_weights_and_its_head_policy(config, run):
   pieces = experiment.Pieces.of(config)
   state = loop.init_state(pieces.task, pieces.keys[0], pieces.batch_like, pieces.mesh)
   started = starting.begin(pieces, state)
-  best = lesionjax.load(run)._weights['params']
+  best = lesionjax.load(run).weights['params']
   np.testing.assert_array_equal(started.params['dense']['kernel'], best['dense']['kernel'])
   np.testing.assert_array_equal(started.params['head']['kernel'], state.params['head']['kernel'])
   config.init_head = 'keep'
