@@ -16,7 +16,7 @@ from lesionjax.evaluation.calibration.resampling import Groups
 from lesionjax.evaluation.operating import Positive, positive_of
 from lesionjax.evaluation.skin import ita, tones
 from lesionjax.evaluation.subgroups import attributes
-from lesionjax.evaluation.subgroups.rates import Scored
+from lesionjax.evaluation.subgroups.rates import Scored, measure
 from lesionjax.evaluation.subgroups.table import PERMUTATIONS, correct, table
 from lesionjax.evaluation.subgroups.within import Classified, within_source
 from lesionjax.host import files
@@ -163,6 +163,7 @@ def _measure(
     truth = positive.truth(labels)
     scored = Scored(truth, positive.score(probabilities), threshold, drawn)
     found['positives'] = int(truth.sum())
+    found['overall'] = measure(scored, config.bins, config.min_count)
     for key, value in recorded.items():
       tables[key] = table(scored, value, _ORDERS.get(key, ()), config.bins, config.min_count)
     correct(tables)
