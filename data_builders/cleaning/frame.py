@@ -31,18 +31,13 @@ def find_box(image: np.ndarray) -> Box | None:
   Returns:
     (top, left, bottom, right) to keep; None where there is no frame, or where one is doubtful.
   """
-  height, width = image.shape[:2]
-  scale = min(1.0, _WORK_PX / max(height, width))
-  small_size = (max(1, round(width * scale)), max(1, round(height * scale)))
-  small = cv2.resize(image, small_size, interpolation=cv2.INTER_AREA)
-  brightest = cv2.medianBlur(small.max(axis=2), 5)  # hairs that cross the rim cut no field
-  limit = min(_BLACK, _BLACK_SHARE * float(np.percentile(brightest, 75)))
-  field = _largest_filled(brightest > limit)
-  if field is None or not _is_round_or_square(field) or not _frame_is_black(brightest, field):
+  field = _believed_field(image)
+  if field is None:
     return None
   top, left, bottom, right = _shrink(field)
   if (top, left, bottom, right) == (0, 0, *field.shape):
     return None
+  height, width = image.shape[:2]
   # A pixel of the small image inwards: its edge mixes field and frame.
   rows, columns = height / field.shape[0], width / field.shape[1]
   return (
@@ -53,12 +48,42 @@ def find_box(image: np.ndarray) -> Box | None:
   )
 
 
+def frame_mask(image: np.ndarray) -> np.ndarray:
+  """Finds the pixels of a black frame, the corners that `find_box` would keep included.
+
+  Args:
+    image: uint8 [H, W, 3] RGB.
+
+  Returns:
+    bool [H, W]; False everywhere where there is no frame, or where one is doubtful.
+  """
+  field = _believed_field(image)
+  if field is None:
+    return np.zeros(image.shape[:2], bool)
+  size = image.shape[1], image.shape[0]
+  return cv2.resize((~field).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+
+
 def cut(image: np.ndarray, box: Box | None) -> np.ndarray:
   """Cuts an image or mask [H, W, ...] to the box; None leaves it as it is."""
   if box is None:
     return image
   top, left, bottom, right = box
   return np.ascontiguousarray(image[top:bottom, left:right])
+
+
+def _believed_field(image: np.ndarray) -> np.ndarray | None:
+  """The field of view in a small copy of the image, bool [h, w]; None where there is no frame."""
+  height, width = image.shape[:2]
+  scale = min(1.0, _WORK_PX / max(height, width))
+  small_size = (max(1, round(width * scale)), max(1, round(height * scale)))
+  small = cv2.resize(image, small_size, interpolation=cv2.INTER_AREA)
+  brightest = cv2.medianBlur(small.max(axis=2), 5)  # hairs that cross the rim cut no field
+  limit = min(_BLACK, _BLACK_SHARE * float(np.percentile(brightest, 75)))
+  field = _largest_filled(brightest > limit)
+  if field is None or not _is_round_or_square(field) or not _frame_is_black(brightest, field):
+    return None
+  return field
 
 
 def _largest_filled(bright: np.ndarray) -> np.ndarray | None:

@@ -38,7 +38,7 @@ def find_lines(
   """
   across = [
     cv2.subtract(cv2.morphologyEx(plane, cv2.MORPH_CLOSE, kernel), plane)
-    for kernel in _segments(_odd(width_px), directions)
+    for kernel in segments(_odd(width_px), directions)
   ]
   found = np.zeros_like(plane)
   depths = [
@@ -47,14 +47,14 @@ def find_lines(
   ]
   for length_px, threshold in rules:
     deepest = np.zeros_like(plane)
-    for depth, kernel in zip(depths, _segments(_odd(length_px), directions), strict=True):
+    for depth, kernel in zip(depths, segments(_odd(length_px), directions), strict=True):
       np.maximum(deepest, cv2.morphologyEx(depth, cv2.MORPH_OPEN, kernel), out=deepest)
     found |= cv2.threshold(deepest, threshold, 255, cv2.THRESH_BINARY)[1]
   return found
 
 
 @functools.cache
-def _segments(length_px: int, directions: int) -> tuple[np.ndarray, ...]:
+def segments(length_px: int, directions: int) -> tuple[np.ndarray, ...]:
   """Segments through the middle of a square, uint8 [length, length], one for each direction."""
   middle = length_px // 2
   kernels = []

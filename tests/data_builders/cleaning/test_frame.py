@@ -107,3 +107,12 @@ def test_hairs_across_the_rim_change_little():
 def test_nothing_to_find(image):
   assert frame.find_box(image) is None
   assert frame.cut(image, None) is image
+
+
+def test_the_mask_of_a_frame_is_its_pixels_and_of_none_nothing():
+  image = round_frame(skin(300, 400), 200, 150, 170)
+  y, x = np.mgrid[:300, :400]
+  outside = np.hypot(x - 200, y - 150) >= 170
+  mask = frame.frame_mask(image)
+  assert (mask != outside).mean() < 0.02
+  assert not frame.frame_mask(skin(200, 300)).any()
