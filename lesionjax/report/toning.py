@@ -72,9 +72,9 @@ def _context(content: dict[str, Any]) -> dict[str, Any]:
       f'At the threshold {threshold}, tone {most["tone"]} changes the call of'
       f' {_percent(most["flips"])} of the images ({most["raised"]} become positive,'
       f' {most["lowered"]} no longer are).',
-      f'Control: recoloured to the tone nearest to its own, an image changes by'
-      f' {_signed(own["change"])} and {_percent(own["flips"])} flip. That much comes from the hue of'
-      " the tones, which is not this camera's, and not from how dark the skin is.",
+      'Control: recoloured to the tone nearest to its own, an image changes by'
+      f' {_signed(own["change"])} and {_percent(own["flips"])} flip. That much comes from the'
+      " palette, whose colours are not this camera's, and not from another tone.",
     ],
     'note': (
       f'{content["images"]:,} images of {content["split"]} ({content["groups"]:,} lesions or'
