@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from lesionjax.report import averaged, calibration, feature_space, operating, subgroups, unknown
+from lesionjax.report import (
+  averaged,
+  calibration,
+  card,
+  feature_space,
+  operating,
+  subgroups,
+  toning,
+  unknown,
+)
 from lesionjax.report.figures import Plot
 from lesionjax.report.run_files import Run
 
@@ -15,8 +24,10 @@ PARTS: dict[str, tuple[Any, str]] = {
   'operating': (operating, 'Operating points'),
   'calibration': (calibration, 'Calibration and referral'),
   'subgroups': (subgroups, 'Subgroups'),
+  'toning': (toning, 'The same lesions on other skin'),
   'unknown': (unknown, 'Unknown classes'),
   'feature_space': (feature_space, 'Feature space'),
+  'card': (card, 'Model card'),
 }
 
 
