@@ -118,8 +118,10 @@ def get_sweep(argument: str = '') -> dict[str, str]:
 def _set_images(config: ConfigDict, chosen: dict) -> None:
   """Whole images, or lesions cut out."""
   original = chosen['row'] in _ORIGINAL
-  # In the text only unsegmented images go through 640x480; here nothing is cut off a whole image.
-  vga = original and chosen['protocol'] == 'published'
+  # In the text only unsegmented images go through 640x480; here nothing is cut off a whole image,
+  # nor where skin is recoloured, since masks lie on the images as they were published.
+  toned = chosen['background'] != 'none'
+  vga = original and chosen['protocol'] == 'published' and not toned
   arguments.set_data(config, chosen['data'], chosen['protocol'], 'vga224' if vga else '')
   if chosen['data'] == 'isic2019':
     config.data.classes = 'melanoma'
@@ -127,7 +129,7 @@ def _set_images(config: ConfigDict, chosen: dict) -> None:
   config.data.background = chosen['background']
   config.data.sampling = 'balanced'  # malignant images drawn as often as the others
   if not original:
-    config.data.lesion = 'mask_crop' if chosen['background'] == 'none' else 'crop'
+    config.data.lesion = 'crop' if toned else 'mask_crop'
     config.data.lesion_margin = chosen['margin']
 
 

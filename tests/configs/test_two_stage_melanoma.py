@@ -102,6 +102,19 @@ def test_the_images_of_both_protocols():
   assert get_config('margin=0.25').data.lesion_margin == 0.25
 
 
+def test_other_skins_are_seen_around_the_lesion():
+  for row, lesion in ((3, 'none'), (4, 'crop')):
+    config = get_config(f'row={row},background=tones,data=isic2019')
+    config_lib.validate(config)
+    assert (config.data.background, config.data.lesion) == ('tones', lesion)
+    published = get_config(f'row={row},background=tones,protocol=published')
+    assert published.data.name == 'isic2020/random'
+  assert get_config('').data.background == 'none'
+  assert {get_config(a).data.background for a in get_sweep('background=tones').values()} == {
+    'tones'
+  }
+
+
 def test_the_sweep_makes_every_row_and_every_margin():
   runs = get_sweep('size=64,weights=random')
   assert [*runs] == [f'row{row}' for row in range(1, 14)] + [
