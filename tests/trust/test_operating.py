@@ -106,8 +106,11 @@ def test_damaged_thresholds_are_told(make):
 @pytest.mark.parametrize(
   ('options', 'words'),
   [
-    ({'validation': [0] * 30 + [2] * 30}, 'None of the 60 images of validation is of malignant'),
-    ({'validation': [1] * 60}, 'None of the 60 images of validation is without malignant'),
+    (
+      {'validation': [0] * 30 + [2] * 30},
+      'None of the 60 images of validation is positive (malignant)',
+    ),
+    ({'validation': [1] * 60}, 'None of the 60 images of validation is negative (not malignant)'),
     ({'names': ('bkl', 'df', 'nv')}, 'None of the classes bkl, df, nv is malignant'),
   ],
 )

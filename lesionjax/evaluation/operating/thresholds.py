@@ -77,7 +77,7 @@ def problem(truth: np.ndarray, scores: np.ndarray, where: str, name: str) -> str
   if not len(truth):
     return f'There is no image in {where}, so that no threshold can be fitted there.'
   if not truth.any() or truth.all():
-    kind = f'of {name}' if not truth.any() else f'without {name}'
+    kind = f'positive ({name})' if not truth.any() else f'negative (not {name})'
     return (
       f'None of the {len(truth):,} images of {where} is {kind}, so that no threshold can be fitted'
       ' there.'

@@ -101,8 +101,8 @@ def test_a_score_that_ranks_wrongly_refers_nobody_by_youden():
   ('truth', 'scores', 'words'),
   [
     ([], [], 'There is no image in validation'),
-    ([0, 0], [0.1, 0.2], 'None of the 2 images of validation is of mel'),
-    ([1, 1], [0.1, 0.2], 'None of the 2 images of validation is without mel'),
+    ([0, 0], [0.1, 0.2], 'None of the 2 images of validation is positive (mel)'),
+    ([1, 1], [0.1, 0.2], 'None of the 2 images of validation is negative (not mel)'),
     ([0, 1, 1], [0.5] * 3, 'All 3 images of validation have the same score, 0.5'),
     ([0, 1], [0.1, 0.2], ''),
   ],
