@@ -38,9 +38,10 @@ def feature_maps(
   seen: dict[str, tuple[int, ...]] = {}
 
   def record(call: Any, args: tuple[Any, ...], kwargs: dict[str, Any], context: Any) -> Any:
-    """Calls a module and notes the shape of what it returns."""
+    """Calls a module and notes the shape of its result; dropouts change nothing."""
     out = call(*args, **kwargs)
-    if context.method_name == '__call__' and isinstance(out, jax.Array):
+    is_call = context.method_name == '__call__' and not isinstance(context.module, nn.Dropout)
+    if is_call and isinstance(out, jax.Array):
       seen['/'.join(context.module.path)] = out.shape
     return out
 

@@ -183,7 +183,7 @@ class Classifier(TrainedRun):
     """
     images = _listed(images)
     self._check_background()
-    self._check_masks(images, masks)
+    self.check_masks(images, masks)
 
     def pixels() -> Iterator[np.ndarray]:
       for index, image in enumerate(images):
@@ -220,7 +220,16 @@ class Classifier(TrainedRun):
         " that was trained with config.data.background='none'."
       )
 
-  def _check_masks(self, images: Sequence[Any], masks: Sequence[Any] | None) -> None:
+  def check_masks(self, images: Sequence[Any], masks: Sequence[Any] | None) -> None:
+    """Refuses masks that are missing, not wanted or of another number.
+
+    Args:
+      images: N of them.
+      masks: N, or None where there are none.
+
+    Raises:
+      UserError: saying what the run needs.
+    """
     needed = self._lesion.looks and self.segmenter is None
     if needed and masks is None:
       raise UserError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import numpy as np
 import pytest
@@ -13,9 +15,15 @@ from lesionjax.models.perturbed import apply_with_offset
 from lesionjax.runs import assembly
 
 
-@pytest.fixture(scope='module')
-def explained(run):
+@functools.cache
+def _opened(run):
   return ExplainedRun(run, batch_size=4)
+
+
+@pytest.fixture
+def explained(run):
+  """The run of all tests, opened once: what it has compiled serves the next test."""
+  return _opened(run)
 
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3)).astype(np.uint8)
