@@ -35,12 +35,13 @@ def test_auroc_and_rate_against_scikit_learn_and_brute_force():
 
 def test_resamples_are_the_measures_of_the_repeated_images():
   scores, unknown = _scores(np.random.default_rng(0), 60, 20)
-  drawn = Groups.of(np.arange(80) // 2, 1)
-  rows = np.repeat(np.arange(80), drawn.weights[1][drawn.index])
-  found = novelty.measure(scores, unknown, drawn)
-  expected = oracle.roc_auc_score(unknown[rows], scores[rows])
-  assert found['auroc']['low'] == pytest.approx(expected)
-  assert found['fpr_at_95']['low'] == pytest.approx(_brute_rate(scores[rows], unknown[rows]))
+  drawn = Groups.of(np.arange(80) // 2, 5)
+  for number in range(1, 6):  # each in the place of the sample itself
+    rows = np.repeat(np.arange(80), drawn.weights[number][drawn.index])
+    found = novelty.measure(scores, unknown, Groups(drawn.index, drawn.weights[[number, 0, 1]]))
+    expected = oracle.roc_auc_score(unknown[rows], scores[rows])
+    assert found['auroc']['value'] == pytest.approx(expected)
+    assert found['fpr_at_95']['value'] == pytest.approx(_brute_rate(scores[rows], unknown[rows]))
 
 
 def test_energy_and_softmax_by_hand():
