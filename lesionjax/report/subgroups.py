@@ -229,7 +229,7 @@ def _within(within: Found | None) -> dict[str, Any] | None:
       else 'That the macro AUC within sources differs from the one over all images is not shown'
     )
     verdict += f' ({gap["value"]:+.3f}, {gap["low"]:+.3f} to {gap["high"]:+.3f})'
-    verdict += ': part of it comes from telling sources apart.' if gap['high'] < 0 else '.'
+    verdict += ': part of it may come from telling sources apart.' if gap['high'] < 0 else '.'
   return {
     **shown,
     'verdict': verdict,
