@@ -98,8 +98,8 @@ def _told(summary: page.Summary, out: str, html: str) -> str:
   if not summary.predicted:
     first = summary.errors[0]
     raise UserError(
-      f'None of {summary.failed:,} images could be predicted ({first.name}: {first.error}): the'
-      f' others stand in {table}.'
+      f'None of {summary.failed:,} images could be predicted, such as {first.name}, which'
+      f' {first.error}: {table} tells why.'
     )
   print(f'{summary.predicted:,} images predicted, {summary.failed:,} failed: {table}')
   return html

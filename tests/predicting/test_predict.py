@@ -177,7 +177,7 @@ def test_a_run_that_was_not_evaluated_or_is_no_classifier_is_refused(
 
 def test_where_nothing_could_be_predicted_the_status_says_so_and_the_table_why(run, tmp_path):
   (tmp_path / 'bad.jpg').write_bytes(b'')
-  with pytest.raises(UserError, match=r'None of 1 images .* bad\.jpg: is empty'):
+  with pytest.raises(UserError, match=r'None of 1 images .* bad\.jpg, which is empty'):
     predict(str(run), str(tmp_path / 'bad.jpg'), str(tmp_path / 'out'))
   assert table(tmp_path / 'out')['bad.jpg']['error'] == 'is empty (0 bytes)'
   assert 'No image could be predicted' in (tmp_path / 'out' / 'predict.html').read_text()
