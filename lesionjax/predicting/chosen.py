@@ -46,7 +46,16 @@ def from_files(run: ExplainedRun, images: str, out: str, count: int) -> Chosen:
   Raises:
     UserError: there is none, one cannot be read, or the run needs masks.
   """
-  run.classifier.check_masks([], None)
+  if run.classifier.needs_masks:
+    raise UserError(
+      f'{run.classifier.run_dir} looks at lesions and has no segmenter of its own to find them in'
+      ' files: give --errors=N, records of its data, which have masks.'
+    )
+  if run.classifier.config.data.background != 'none':
+    raise UserError(
+      f'{run.classifier.run_dir} sees skin recoloured around a lesion, which files do not say where'
+      ' it is: give --errors=N, records of its data.'
+    )
   found = find_images(images, out)
   names = found.names[:count]
   paths = [os.path.join(found.folder, name) for name in names]

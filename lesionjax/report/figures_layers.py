@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import textwrap
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -12,7 +13,7 @@ from lesionjax.report import overlays
 from lesionjax.report.figures import Plot
 
 _CELL_INCH = 1.45
-_COLUMNS = 4
+_COLUMNS = 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +41,7 @@ def sheet(name: str, title: str, alt: str, rows: list[list[Cell]], caption: str 
     caption: below the sheet.
   """
   columns = max(map(len, rows))
-  size = max(3.4, columns * _CELL_INCH), len(rows) * (_CELL_INCH + 0.32) + 0.75
+  size = max(3.4, columns * _CELL_INCH), len(rows) * (_CELL_INCH + 0.22) + 0.8
   figure = Figure(figsize=size, layout='constrained')
   FigureCanvasAgg(figure)
   figure.suptitle(title, fontsize=10)
@@ -52,7 +53,9 @@ def sheet(name: str, title: str, alt: str, rows: list[list[Cell]], caption: str 
         place.imshow(_picture(cell.image), interpolation='nearest')
         place.set_title(cell.title, fontsize=7, pad=2)
   if caption:
-    figure.supxlabel(caption, fontsize=7)
+    letters = int(size[0] * 19)  # that fit beside each other
+    lines = [textwrap.fill(line, letters) for line in caption.split('\n')]
+    figure.supxlabel('\n'.join(lines), fontsize=7)
   return Plot(name, title, alt, figure, caption)
 
 

@@ -183,7 +183,7 @@ class Classifier(TrainedRun):
     """
     images = _listed(images)
     self._check_background()
-    self.check_masks(images, masks)
+    self._check_masks(images, masks)
 
     def pixels() -> Iterator[np.ndarray]:
       for index, image in enumerate(images):
@@ -220,17 +220,13 @@ class Classifier(TrainedRun):
         " that was trained with config.data.background='none'."
       )
 
-  def check_masks(self, images: Sequence[Any], masks: Sequence[Any] | None) -> None:
-    """Refuses masks that are missing, not wanted or of another number.
+  @property
+  def needs_masks(self) -> bool:
+    """Whether it looks at lesions and has no first stage of its own to find them."""
+    return self._lesion.looks and self.segmenter is None
 
-    Args:
-      images: N of them.
-      masks: N, or None where there are none.
-
-    Raises:
-      UserError: saying what the run needs.
-    """
-    needed = self._lesion.looks and self.segmenter is None
+  def _check_masks(self, images: Sequence[Any], masks: Sequence[Any] | None) -> None:
+    needed = self.needs_masks
     if needed and masks is None:
       raise UserError(
         f'{self.run_dir} was trained with config.data.lesion={self._lesion.mode!r}: pass the masks'
