@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from data_builders.errors import UserError
+from lesionjax.explain import maps
 from lesionjax.explain.explained import ExplainedRun
 from lesionjax.host import environment, files
 from lesionjax.predicting import outlines, page, panels
@@ -125,6 +126,7 @@ def _explainer(ensemble: Ensemble, folder: str) -> Explain:
   """Writes the panel of every image: Grad-CAM of the label, of the first run."""
   run = ExplainedRun(ensemble.members[0].classifier, batch_size=_BATCH_EXPLAINED)
   names = ensemble.class_names
+  layer = maps.cam_layer(run.feature_maps())
 
   def explain(batch: Sequence[Prepared], judged: Sequence[Row]) -> None:
     seen = np.stack([each.views[0] for each in batch])
@@ -132,8 +134,8 @@ def _explainer(ensemble: Ensemble, folder: str) -> Explain:
     # One shape, so that it is compiled once.
     filling = _BATCH_EXPLAINED - len(seen)
     full = np.pad(seen, ((0, filling), (0, 0), (0, 0), (0, 0)))
-    maps = run.cam(full, np.pad(labels, (0, filling)))
-    for each, pixels, cam in zip(batch, seen, maps, strict=False):
+    cams = run.cam(full, np.pad(labels, (0, filling)), layer)
+    for each, pixels, cam in zip(batch, seen, cams, strict=False):
       assert each.picture is not None
       panels.write(folder, each.index, each.name, panels.panel(each.picture, pixels, cam))
 
