@@ -78,6 +78,6 @@ def test_classes_are_left_out_of_classifiers_only():
   config = base.get_config()
   config.data.leave_out_classes = ('vasc',)
   config.task = 'segment'
-  config.train.loss = 'dice_bce'
+  config.train.loss = 'dice'
   with pytest.raises(UserError, match=r"is for classifiers: with config.task='segment'"):
     config_lib.validate(config)

@@ -50,10 +50,10 @@ def _read(folder, name):
 
 @pytest.fixture
 def splits():
-  shares = (0.75, 0.23, 0.02)
+  shares = (0.75, 0.245, 0.005)
   return {
-    'validation': draw(300, shares, sharpness=2.0, images=2),
-    'test': draw(300, shares, sharpness=2.0, images=2, seed=1),
+    'validation': draw(1000, shares, sharpness=2.0, images=2),
+    'test': draw(1000, shares, sharpness=2.0, images=2, seed=1),
   }
 
 
@@ -61,10 +61,10 @@ def test_everything_is_fitted_on_validation_and_measured_on_test(splits, tmp_pat
   calibration.write(_evaluated(tmp_path, splits))
   found = _read(tmp_path, 'calibration.json')
   assert found['temperature'] == pytest.approx(2.0, rel=0.15)
-  assert found['fitted_on'] == {'split': 'validation', 'images': 600, 'groups': 300}
+  assert found['fitted_on'] == {'split': 'validation', 'images': 2000, 'groups': 1000}
   test = found['splits']['test']
   assert test['after']['values']['ece']['value'] < test['before']['values']['ece']['value'] / 2
-  assert sum(each['images'] for each in test['after']['bins']) == 600
+  assert sum(each['images'] for each in test['after']['bins']) == 2000
   assert found['positive']['classes'] == ['mel']
   sets = _read(tmp_path, 'conformal.json')
   assert list(sets['splits']) == ['test']
@@ -87,7 +87,7 @@ def test_what_was_fitted_is_read_back(splits, tmp_path):
   assert value is not None
   assert sets is not None
   chosen = sets.sets(temperature.probabilities_of(evaluated.logits('test'), value))
-  held = chosen[np.arange(600), evaluated.labels('test')].mean()
+  held = chosen[np.arange(2000), evaluated.labels('test')].mean()
   assert held == _read(tmp_path, 'conformal.json')['splits']['test']['coverage']['value']
   assert sets.always.tolist() == [False, False, True]
 

@@ -16,9 +16,10 @@ NAMES = ('nv', 'mel', 'bcc')
 @pytest.mark.parametrize('images', [1, 3])
 @pytest.mark.parametrize('coverage', [0.8, 0.9])
 def test_coverage_within_two_points_marginally_and_in_every_class(coverage, images):
-  held = []
   data = draw(12_000, shares=(0.5, 0.3, 0.2), sharpness=2.0, images=images)
-  probabilities = temperature.probabilities_of(data.logits)
+  noise = np.random.default_rng(1).normal(size=data.logits.shape)  # images of a lesion differ
+  probabilities = temperature.probabilities_of(data.logits + noise)
+  held, errors = [], []
   for split in range(20):
     chosen = np.random.default_rng(100 + split).random(12_000) < 0.5
     fitting = np.repeat(chosen, images)
@@ -27,10 +28,13 @@ def test_coverage_within_two_points_marginally_and_in_every_class(coverage, imag
     )
     rest = ~fitting
     inside = sets.sets(probabilities[rest])[np.arange(rest.sum()), data.labels[rest]]
-    by_class = [inside[data.labels[rest] == k].mean() for k in range(3)]
-    held.append([inside.mean(), *by_class])
-  assert np.abs(np.mean(held, axis=0) - coverage).max() < 0.005
-  assert np.abs(np.array(held) - coverage).max() < 0.035  # of any single resplit
+    parts = [data.labels[rest] >= 0, *(data.labels[rest] == k for k in range(3))]
+    held.append([inside[part].mean() for part in parts])
+    # One resplit: as far off as two samples of so many lesions are.
+    lesions = np.array([part.sum() / images for part in parts])
+    errors.append(np.sqrt(2 * coverage * (1 - coverage) / lesions))
+  assert np.abs(np.mean(held, axis=0) - coverage).max() < 0.02
+  assert (np.abs(np.array(held) - coverage) < 4 * np.array(errors)).all()
 
 
 def test_the_fewest_cases_cover_no_less_than_promised_on_average():
