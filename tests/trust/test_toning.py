@@ -128,7 +128,7 @@ def test_the_section_of_the_page(copy):
   assert 'nan' not in page
   assert 'Control: recoloured to the tone nearest to its own' in page
   (copy / 'toning.json').write_text('{"tones": []}')
-  with pytest.raises(UserError, match='python -m lesionjax.trust.toning'):
+  with pytest.raises(UserError, match=r'python -m lesionjax\.trust\.toning'):
     report.context(found)
   (copy / 'toning.json').unlink()
   assert report.context(found) is None
