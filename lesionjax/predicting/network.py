@@ -130,4 +130,4 @@ def average(logits: Sequence[np.ndarray], temperatures: Sequence[float]) -> np.n
     inference.softmax(each / np.float32(t)).mean(0)
     for each, t in zip(logits, temperatures, strict=True)
   ]
-  return np.mean(parts, 0, dtype=np.float32)
+  return np.stack(parts).mean(0, dtype=np.float32)

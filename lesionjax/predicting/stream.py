@@ -139,8 +139,8 @@ def _finish(
   good = [each for each in batch if not each.error]
   raw, calibrated = ensemble.finish(started, len(good)) if good else ((), ())
   judged = [
-    judge(each.index, printable(each.name), each.note, *found, fitted, ensemble.class_names)
-    for each, *found in zip(good, raw, calibrated, strict=True)
+    judge(each.index, printable(each.name), each.note, one, two, fitted, ensemble.class_names)
+    for each, one, two in zip(good, raw, calibrated, strict=True)
   ]
   if explain is not None and good:
     explain(good, judged)
