@@ -19,7 +19,7 @@ from lesionjax.training.stopping import Interrupted, interrupted_by_sigterm
 from lesionjax.trust import parts
 from lesionjax.trust.averaging import evaluate_average
 
-_WRITTEN = {'masks': 'Index', 'generate': 'Data set', 'export': 'Artefact'}
+_WRITTEN = {'masks': 'Index', 'generate': 'Data set', 'export': 'Description'}
 
 
 def run(mode: str, config: ConfigDict | None, workdir: str | None, **flags: Any) -> None:
