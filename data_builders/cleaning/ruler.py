@@ -62,7 +62,8 @@ def ruler_mask(image: np.ndarray) -> np.ndarray:
       points = cv2.findNonZero(strip)
       cv2.fillConvexPoly(strip, cv2.convexHull(points), 1)
       side = 2 * round(pitch / 2) + 1
-      found |= cv2.dilate(strip, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+      kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+      np.maximum(found, cv2.dilate(strip, kernel), out=found)
   return geometry.resize_mask(found * np.uint8(255), width, height) > 0
 
 

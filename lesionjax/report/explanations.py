@@ -92,7 +92,7 @@ def _curves(found: Mapping[str, Any], kind: str) -> Plot:
   at = [100 * fraction for fraction in perturbation['fractions']]
   for number, (name, both) in enumerate(perturbation['curves'].items()):
     random = name.startswith('random')
-    look = {'color': '#7B8794', 'linestyle': _LINES.get(name, '-')}
+    look: Any = {'color': '#7B8794', 'linestyle': _LINES.get(name, '-')}
     look = look if random else {'color': figures.PALETTE[number]}
     axes.plot(at, both[kind], label=words.METHODS[name], **look)
     areas.append(f'{np.trapezoid(both[kind], dx=1 / (len(at) - 1)):.3f}')

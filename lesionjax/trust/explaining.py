@@ -71,15 +71,10 @@ def write(evaluated: Evaluated) -> None:
   size = min(_scaled(run, _RANDOMISED), len(sample))
   random = quality.randomisation(run, cheap, measured, guesses, groups, resamples, size)
   clock.lap('random weights')
-  layer = maps.cam_layer(run.feature_maps())
-  content: dict[str, Any] = {
+  content = {
     'split': name,
-    'size': list(run.size),
     'view': split.lesion.mode,
-    'layer': layer,
-    'cells': list(run.feature_maps()[layer][:2]),
-    'integrated_gradients_steps': maps.STEPS,
-    'occlusion_px': list(maps.occlusion_px(run.size)),
+    'masks': source,
     'images': {
       'shown': len(rows),
       'measured': len(sample),
@@ -87,7 +82,7 @@ def write(evaluated: Evaluated) -> None:
       'with_lesion': int(measured.known.sum()),
       'of': len(split),
     },
-    'masks': source,
+    **_settings(run),
     'methods': quality.localisation(found, measured, groups, resamples),
     'perturbation': curves,
     'randomisation': random,
@@ -96,6 +91,18 @@ def write(evaluated: Evaluated) -> None:
   }
   _write_shown(evaluated, name, looked.take(np.arange(len(sample), len(looked.rows))), kinds, shown)
   files.write_json(evaluated.out_dir / FILE, content | {'seconds': clock.laps})
+
+
+def _settings(run: ExplainedRun) -> dict[str, Any]:
+  """How the maps were made."""
+  layer = maps.cam_layer(run.feature_maps())
+  return {
+    'size': list(run.size),
+    'layer': layer,
+    'cells': list(run.feature_maps()[layer][:2]),
+    'integrated_gradients_steps': maps.STEPS,
+    'occlusion_px': list(maps.occlusion_px(run.size)),
+  }
 
 
 class _Clock:

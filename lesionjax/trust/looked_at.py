@@ -41,10 +41,12 @@ class Looked:
 
   def take(self, places: np.ndarray) -> Looked:
     """The images at some places, in their order."""
-    kept = {name: each[places] for name, each in self.artefacts.items()}
-    fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-    taken = {name: each[places] for name, each in fields.items() if name != 'artefacts'}
-    return Looked(**taken, artefacts=kept)
+    taken = {
+      field.name: getattr(self, field.name)[places]
+      for field in dataclasses.fields(self)
+      if field.name != 'artefacts'
+    }
+    return Looked(**taken, artefacts={name: each[places] for name, each in self.artefacts.items()})
 
 
 def look(read: Read, split: Split, rows: np.ndarray, size: tuple[int, int]) -> Looked:
@@ -74,5 +76,6 @@ def look(read: Read, split: Split, rows: np.ndarray, size: tuple[int, int]) -> L
   with ThreadPoolExecutor(os.cpu_count()) as pool:
     found = list(pool.map(one, rows.tolist()))
   pixels, lesion, *kinds, pictures, outlines = (np.stack(part) for part in zip(*found, strict=True))
-  named = dict(zip(artefacts.KINDS, kinds, strict=True))
-  return Looked(rows, pixels, lesion, lesion.any((1, 2)), named, pictures, outlines)
+  named: dict[str, np.ndarray] = dict(zip(artefacts.KINDS, kinds, strict=True))
+  known = np.asarray(lesion.any((1, 2)))
+  return Looked(rows, pixels, lesion, known, named, pictures, outlines)
