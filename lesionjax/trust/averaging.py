@@ -138,7 +138,9 @@ def _evaluated(first: Member, out_dir: epath.Path, said: dict[str, list[Said]]) 
       'logits': np.log(np.maximum(mean, _SMALLEST)),
       'pre_logits': np.concatenate([one.features for one in each], 1),
     }
-  return Evaluated(first.config, out_dir, out_dir, first.class_names, first.splits, outputs)
+  config = first.config.copy_and_resolve_references()
+  config.evaluate.explain = 0  # there is no one network whose maps could be drawn
+  return Evaluated(config, out_dir, out_dir, first.class_names, first.splits, outputs)
 
 
 def _compare(

@@ -15,6 +15,7 @@ from lesionjax.report import averaged as page
 from lesionjax.report.run_files import read_run
 from lesionjax.runs import opened, run_data, run_directory
 from lesionjax.runs.inference import softmax
+from lesionjax.trust import parts
 from lesionjax.trust.averaging import evaluate_average
 
 
@@ -58,11 +59,11 @@ def test_views_of_one_run_are_averaged_and_reported(run, tmp_path):
   shares = []
   for images in turned:
     padded = np.concatenate([images, np.zeros((-len(images) % 16, 16, 16, 3), np.uint8)])
-    parts = [
-      network.predict(network.weights, {'image': part, 'valid': np.ones(16, bool)})['logits']
-      for part in padded.reshape(-1, 16, 16, 16, 3)
+    logits = [
+      network.predict(network.weights, {'image': batch, 'valid': np.ones(16, bool)})['logits']
+      for batch in padded.reshape(-1, 16, 16, 16, 3)
     ]
-    shares.append(softmax(np.concatenate([np.asarray(part) for part in parts])[: len(images)]))
+    shares.append(softmax(np.concatenate([np.asarray(each) for each in logits])[: len(images)]))
   with np.load(out / 'predictions_test.npz') as saved:
     np.testing.assert_allclose(saved['probabilities'], np.mean(shares, 0), atol=1e-5)
     assert saved['pre_logits'].shape == (len(split), 16)
@@ -79,16 +80,18 @@ def test_views_of_one_run_are_averaged_and_reported(run, tmp_path):
   assert ours['colour_baseline_auc'] == own['colour_baseline_auc']
   assert 'confusion' in pathlib.Path(report).read_text()
   assert page.context(read_run(out)) is not None
-  evaluate_average([str(run)], 'flips', str(out))  # the place of an average may be used again
-  assert json.loads((out / 'averaged.json').read_text())['tta'] == 'flips'
 
 
 def test_a_run_beside_itself_gains_nothing(run, twin, tmp_path):
   out = tmp_path / 'out'
-  evaluate_average([str(run), str(twin)], '', str(out))
+  out.mkdir()
+  (out / 'averaged.json').write_text('{}')  # the place of an average may be used again
+  change(twin, 'config.json', lambda config: config['evaluate'].update(explain=4))
+  evaluate_average([str(twin), str(run)], '', str(out), parts=parts.WRITERS)
+  assert {path.name for path in out.iterdir()} >= {'thresholds.json', 'calibration.json'}
   found = json.loads((out / 'averaged.json').read_text())
   names = [member['name'] for member in found['members']]
-  assert names == [f'{run.parent.name}/{run.name}', f'other/{run.name}']
+  assert names == [f'other/{run.name}', f'{run.parent.name}/{run.name}']
   single, members = found['splits']['test']['ways']
   assert (single['key'], members['key'], found['key']) == ('single', 'members', 'members')
   for name, gain in members['gain'].items():
