@@ -17,7 +17,8 @@ from lesionjax.explain.cam import make_cam
 from lesionjax.models import names
 from lesionjax.models.perturbed import apply_with_offset, feature_maps
 from lesionjax.runs import assembly
-from lesionjax.runs.predictor import Classifier
+from lesionjax.runs.predictor import Classifier, TrainedRun
+from lesionjax.runs.run_directory import read_config
 
 METHODS = ('gradcam', 'gradcam++')
 
@@ -36,7 +37,7 @@ class ExplainedRun:
     batch_size: images at a time.
   """
 
-  def __init__(self, run: epath.PathLike | Classifier, batch_size: int = 32):
+  def __init__(self, run: epath.PathLike | TrainedRun, batch_size: int = 32):
     """Opens a run.
 
     Args:
@@ -46,12 +47,14 @@ class ExplainedRun:
     Raises:
       UserError: it is no run, has no finished epoch or is no classifier's.
     """
-    self.classifier = run if isinstance(run, Classifier) else Classifier(run)
-    if self.classifier.config.task != 'classify':
+    loaded = isinstance(run, TrainedRun)
+    directory, config = (run.run_dir, run.config) if loaded else (run, read_config(run))
+    if config.task != 'classify':
       raise UserError(
-        f'{self.classifier.run_dir} is a run of task {self.classifier.config.task!r}; only'
-        " classifiers (task 'classify') are explained: give the directory of one."
+        f"{directory} is a run of task {config.task!r}; only classifiers (task 'classify') are"
+        ' explained: give the directory of one.'
       )
+    self.classifier = run if isinstance(run, Classifier) else Classifier(directory)
     self.class_names = self.classifier.class_names
     self.size = self.classifier.size
     self.batch_size = batch_size

@@ -82,8 +82,9 @@ def test_other_weights_give_other_answers(explained):
 
 
 def test_what_cannot_be_explained_is_refused(explained, segmenter):
-  with pytest.raises(UserError, match='segment'):
-    ExplainedRun(lesionjax.load(str(segmenter)))
+  for other in (segmenter, lesionjax.load(str(segmenter))):
+    with pytest.raises(UserError, match="run of task 'segment'"):
+      ExplainedRun(other)
   with pytest.raises(UserError, match='unknown feature map'):
     explained.cam(PIXELS, CLASSES, 'block9')
   with pytest.raises(UserError, match='unknown method'):
