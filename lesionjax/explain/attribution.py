@@ -21,7 +21,7 @@ from lesionjax.models import names
 Score = Callable[[Any, jax.Array], jax.Array]
 """(weights, image float [B, H, W, 3] normalised) -> logits [B, K]."""
 
-Attribution = Callable[[Any, jax.Array, jax.Array], jax.Array]
+Attribution = Callable[[Any, Any, Any], jax.Array]
 """(weights, image, class int [B]) -> float32 [B, H, W]."""
 
 BASELINES = ('blurred', 'black', 'mean')

@@ -32,7 +32,8 @@ class Cam(NamedTuple):
   logits: jax.Array
 
 
-CamFunction = Callable[[Any, jax.Array, jax.Array], Cam]
+CamFunction = Callable[[Any, Any, Any], Cam]
+"""(variables, image float [B, H, W, 3] normalised, class int [B]) -> Cam."""
 
 
 def make_cam(model: Any, layer: str = 'last_map', plus_plus: bool = False) -> CamFunction:
@@ -59,7 +60,7 @@ def make_cam(model: Any, layer: str = 'last_map', plus_plus: bool = False) -> Ca
 
 
 def gradient_of_map(
-  model: Any, variables: Any, image: jax.Array, layer: str, classes: jax.Array
+  model: Any, variables: Any, image: Any, layer: str, classes: Any
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
   """Differentiates the logit of a class of every image by a map.
 

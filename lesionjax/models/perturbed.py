@@ -64,7 +64,7 @@ def feature_maps(
 def apply_with_offset(
   model: nn.Module,
   variables: _Variables,
-  image: jax.Array,
+  image: Any,
   name: str,
   offset: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array]:
@@ -104,7 +104,8 @@ def apply_with_offset(
     return out + jnp.pad(flat, ((0, 0), (1, 0), (0, 0))).astype(out.dtype)
 
   with nn.intercept_methods(disturb):
-    logits, features = model.apply(variables, image, train=False)
+    outputs: Any = model.apply(variables, image, train=False)
+  logits, features = outputs
   if not found:
     names.check_name('feature map', name, feature_maps(model, variables, image.shape[1:3]))
   seen = found[-1]

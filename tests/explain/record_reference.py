@@ -88,7 +88,7 @@ def answers(name: str) -> dict[str, np.ndarray]:
       transform = _map_of_tokens if is_vit else None
       with peer(model, [of(model)], reshape_transform=transform) as cam:
         maps = cam(input_tensor=x, targets=targets)
-      found[f'{method} of {layer}'] = np.float32(maps)[:, ::KEPT, ::KEPT]
+      found[f'{method} of {layer}'] = np.asarray(maps, np.float32)[:, ::KEPT, ::KEPT]
   return found
 
 

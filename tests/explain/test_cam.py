@@ -81,7 +81,7 @@ def test_plus_plus_follows_its_equations():
   model = build_model('cnn', 3, **SMALL['cnn'])
   variables, image, classes = _filled(model, (8, 8)), _image((8, 8)), np.array([1, 2])
   raw = make_cam(model, 'stride1', plus_plus=True)(variables, image, classes).raw
-  gradient = jax.jit(lambda *given: gradient_of_map(model, *given, 'stride1', classes))
+  gradient = jax.jit(lambda v, x: gradient_of_map(model, v, x, 'stride1', classes))
   _, a, g = (np.asarray(x) for x in gradient(variables, image))
   for b in range(2):
     expected = np.zeros((8, 8))
@@ -161,7 +161,7 @@ def test_the_map_of_tokens_lies_as_the_patches_do():
   assert all(found.shape == (2, 2, 3, 24) for found in maps.values())
   np.testing.assert_array_equal(maps['last_map'], maps['block1/norm1'])
   # Nothing reads the patch tokens behind the last attention.
-  ends = jax.jit(lambda *given: gradient_of_map(model, *given, 'top_norm', np.array([0, 1])))
+  ends = jax.jit(lambda v, x: gradient_of_map(model, v, x, 'top_norm', np.array([0, 1])))
   *_, gradient = ends(variables, image)
   np.testing.assert_array_equal(gradient, np.zeros_like(gradient))
 

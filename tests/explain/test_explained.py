@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -62,7 +63,7 @@ def test_occlusion_falls_where_it_matters(explained):
 
 
 def test_activations_are_those_of_the_network(explained):
-  image = assembly.make_prepare(explained.classifier.config)(PIXELS, None)
+  image = assembly.make_prepare(explained.classifier.config)(jnp.asarray(PIXELS), None)
   model = explained.classifier.model
   expected = apply_with_offset(model, explained.weights, image, 'stride1')[1]
   found = explained.activations(PIXELS, 'stride1')

@@ -48,7 +48,9 @@ def test_figures_of_files_for_two_runs(run, photographs, tmp_path, capsys):
   assert sorted(path.name for path in out.iterdir()) == names
   assert sorted(said.out.split()) == [str(out / name) for name in names]
   for name in names:
-    assert cv2.imread(str(out / name)).shape[0] > 200
+    picture = cv2.imread(str(out / name))
+    assert picture is not None
+    assert picture.shape[0] > 200
 
 
 def test_figures_of_confident_errors(run, tmp_path, capsys):
