@@ -39,8 +39,8 @@ seen.start = read();
 document.querySelectorAll('button[data-point]').forEach(function (button) {
   button.click(); seen.pressed[button.dataset.point] = read();
 });
-document.body.insertAdjacentHTML('beforeend', '<pre id="seen"></pre>');
-document.getElementById('seen').textContent = JSON.stringify(seen);
+var kept = document.body.appendChild(document.createElement('pre'));
+kept.id = 'seen'; kept.textContent = JSON.stringify(seen);
 """
 
 
