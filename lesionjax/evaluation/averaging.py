@@ -44,7 +44,7 @@ def mean(probabilities: Sequence[np.ndarray]) -> np.ndarray:
   Returns:
     float32 [N, K], rows sum to 1.
   """
-  return np.mean(np.stack(probabilities), 0, dtype=np.float64).astype(np.float32)
+  return np.stack(probabilities).mean(0, dtype=np.float64).astype(np.float32)
 
 
 def best(
