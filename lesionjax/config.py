@@ -13,8 +13,8 @@ from data_builders import labels
 from data_builders.cleaning import pipeline
 from data_builders.errors import UserError
 from lesionjax.config_values import CHOICES, LATER, RANGES
-from lesionjax.data import unknown_classes
-from lesionjax.data.datasets import names_of
+from lesionjax.data import background, unknown_classes
+from lesionjax.data.datasets import names_of, preprocessing_of
 from lesionjax.data.lesion import Lesion
 from lesionjax.generation import gan_config
 from lesionjax.models.heads import COSINE_SCALE, HEADS
@@ -75,6 +75,7 @@ def validate(config: ConfigDict) -> None:
   _validate_normalise(config.normalise)
   names_of(config.data.name)
   pipeline.parse(config.data.preprocess)
+  background.check(config, preprocessing_of(config.data.name, config.data.preprocess))
   if config.data.classes not in ('', *labels.SCHEMES):
     raise UserError(
       f"config.data.classes={config.data.classes!r} is not one of '' (the own classes),"

@@ -136,20 +136,20 @@ def _look_otherwise(
     raise UserError('--lesion and --lesion_masks say what a classifier sees; this is a segmenter.')
   told = bool(lesion or lesion_masks)
   data.lesion, data.lesion_masks = lesion or data.lesion, lesion_masks or data.lesion_masks
-  view = Lesion(data.lesion, data.lesion_masks, data.lesion_margin)  # refuses what is no mode
-  if eval_data and view.looks and not told and data.lesion_masks != 'true':
+  view = Lesion(data.lesion, data.lesion_masks, data.lesion_margin, data.background)
+  if eval_data and view.needs_mask and not told and data.lesion_masks != 'true':
     raise UserError(
       f'{run_dir} was trained with config.data.lesion={view.mode!r} and masks of its own data: give'
       f' --lesion_masks=FOLDER with masks of {eval_data} (see --mode=masks), or say with'
       ' --lesion=none that whole images are meant.'
     )
-  if lesion_masks and not view.looks:
+  if lesion_masks and not view.needs_mask:
     raise UserError(
       f'--lesion_masks={lesion_masks} has no effect on a classifier that sees whole images (lesion'
       f' {view.mode!r}): leave it out, or say what it shall see with --lesion=mask, crop or'
       ' mask_crop.'
     )
-  if view.looks and data.lesion_masks != 'true':
+  if view.needs_mask and data.lesion_masks != 'true':
     open_folder(data.lesion_masks)
 
 

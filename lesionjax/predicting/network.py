@@ -39,6 +39,7 @@ class Member:
         f'evaluate --workdir={run_dir} first.'
       )
     self.classifier = classifier = Classifier(where)
+    classifier.check_background()
     data = classifier.config.data
     self.looks = Lesion(data.lesion, data.lesion_masks, data.lesion_margin).looks
     tta.check_size(views, *classifier.size)

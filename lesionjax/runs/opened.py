@@ -133,7 +133,7 @@ def check_unseen(
     scoring.labels_of(split, class_names)
   run_directory.refuse_seen(run_dir, split, 'Evaluation', images_only=images_only)
   masks = config.data.lesion_masks
-  if split.lesion.looks and masks != 'true':
+  if split.lesion.needs_mask and masks != 'true':
     purpose = f'Evaluation with the lesion masks {masks}'
     run_directory.refuse_seen(masks, split, purpose, images_only=images_only)
 

@@ -182,7 +182,7 @@ class Classifier(TrainedRun):
       UserError: naming the image that is not one, or when masks are missing or not wanted.
     """
     images = _listed(images)
-    self._check_background()
+    self.check_background()
     self._check_masks(images, masks)
 
     def pixels() -> Iterator[np.ndarray]:
@@ -210,7 +210,8 @@ class Classifier(TrainedRun):
       for name in ('logits', 'pre_logits')
     }
 
-  def _check_background(self) -> None:
+  def check_background(self) -> None:
+    """Refuses to judge new photographs where the run knows recoloured skin only."""
     background = self.config.data.background
     if background != 'none':
       raise UserError(
@@ -251,7 +252,7 @@ class Classifier(TrainedRun):
     Raises:
       UserError: it is no image, the mask has another size, or the run knows recoloured skin only.
     """
-    self._check_background()
+    self.check_background()
     height, width = self.size
     if not self._lesion.looks:
       shrink = not self.preprocessing.steps

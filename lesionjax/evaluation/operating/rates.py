@@ -120,7 +120,7 @@ def measure(sample: Sample, threshold: float) -> dict[str, Any]:
   found: dict[str, Any] = {'threshold': threshold}
   for name in (*RATES, *COUNTS):
     rows = rests.get(name, everything)
-    rest = fewest.get(name, rows)
+    rest = fewest[name] if name in fewest else rows
     scale = float(rows.sum()) if name in COUNTS else 1.0
     found[name] = interval(
       float(point[name][0]), drawn[name], sample.groups(rest), scale, int(rows.sum())
