@@ -115,12 +115,12 @@ def measure(sample: Sample, threshold: float) -> dict[str, Any]:
   }  # fmt: skip
   rarer = positive if sample.groups(positive) <= sample.groups(~positive) else ~positive
   # Few positives make F1 and balanced accuracy as uncertain as sensitivity is.
-  fewest = {'f1': positive, 'balanced_accuracy': rarer}
+  fewest = rests | {'f1': positive, 'balanced_accuracy': rarer}
   everything = np.ones_like(positive)
   found: dict[str, Any] = {'threshold': threshold}
   for name in (*RATES, *COUNTS):
     rows = rests.get(name, everything)
-    rest = fewest[name] if name in fewest else rows
+    rest = fewest.get(name, everything)
     scale = float(rows.sum()) if name in COUNTS else 1.0
     found[name] = interval(
       float(point[name][0]), drawn[name], sample.groups(rest), scale, int(rows.sum())
