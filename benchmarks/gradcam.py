@@ -29,7 +29,10 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
   shape = (count, options.batch, options.size, options.size, 3)
   batches = rng.integers(0, 256, shape, dtype=np.uint8)
   classes = rng.integers(0, options.classes, (count, options.batch)).astype(np.int32)
-  variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, *shape[2:])))
+  shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, *shape[2:])))
+  # Small and positive, as variances are; compiling `init` would take longer than the measurement.
+  variables = jax.tree.map(lambda leaf: rng.uniform(0, 0.05, leaf.shape).astype(leaf.dtype), shapes)
+  variables = jax.device_put(variables)
 
   def normalised(pixels: jax.Array) -> jax.Array:
     return (pixels.astype(jnp.float32) / 255 - 0.5) / 0.25

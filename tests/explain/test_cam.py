@@ -43,13 +43,15 @@ def test_the_gradient_equals_finite_differences(layer):
   with jax.enable_x64():
     wide = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), variables)
     model = model.clone(dtype=jnp.float64)
-    _, activation, gradient = gradient_of_map(model, wide, image, layer, classes)
+    differentiate = jax.jit(lambda v, x: gradient_of_map(model, v, x, layer, classes))
+    _, activation, gradient = differentiate(wide, image)
     # Nothing is differentiable where a relu has left zeros side by side; elsewhere no relu and no
     # maximum changes sides within a step that float32 logits still resolve.
     shift = 1e-3
     way = np.random.default_rng(2).normal(size=activation.shape)
     way *= np.abs(np.asarray(activation)) > 20 * shift
 
+    @jax.jit
     def logits(offset):
       found = apply_with_offset(model, wide, image, layer, offset)[0]
       return jnp.take_along_axis(found, classes[:, None], 1)[:, 0]
