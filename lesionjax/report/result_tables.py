@@ -157,7 +157,7 @@ def _number(value: float | str) -> str:
 
 def _metric(name: str) -> str:
   kind, _, class_name = name.partition('/')
-  words = (w.upper() if w in ('auc', 'f1') else w for w in kind.split('_'))
+  words = (w.upper() if w in ('auc', 'f1', 'ece', 'fpr') else w for w in kind.split('_'))
   return ' '.join(words) + (f' of {class_name}' if class_name else '')
 
 

@@ -21,11 +21,12 @@ from etils import epath
 
 from data_builders.errors import UserError
 from lesionjax.host import files
-from lesionjax.report import result_points, result_tables
+from lesionjax.report import result_extras, result_points, result_tables
 
 PAGES = ('docs/results.md', 'README.md')
 
 _COMPARISONS = 'comparisons'  # the directory below docs/results
+_BEYOND = ('calibration', 'novelty')
 _PARTS = ('config', 'metrics', 'data', 'environment')
 _OF_RUN = (*_PARTS, 'thresholds')
 
@@ -74,7 +75,10 @@ def add(
   row = _row(claims[system], system, row, content['data'].get('name', ''))
   name = name or f'{system}-{row}-{protocol}-seed{config.get("seed", 0)}'
   _check_name(name)
-  metrics, taken = content['metrics'], {}
+  beyond = {key: _read_beside(epath.Path(run) / f'{key}.json') for key in _BEYOND}
+  more = result_extras.extras(*beyond.values())
+  metrics = {name: found | more.get(name, {}) for name, found in content['metrics'].items()}
+  taken: dict[str, Any] = {}
   if point:
     thresholds = _read(epath.Path(run) / 'thresholds.json')
     metrics, taken['point'] = result_points.at_point(metrics, thresholds, point, split, protocol)
@@ -238,6 +242,11 @@ def _read(path: epath.Path | pathlib.Path) -> Any:
     ) from error
   except (json.JSONDecodeError, UnicodeDecodeError) as error:
     raise UserError(f'{path} is not JSON ({error}): restore it.') from error
+
+
+def _read_beside(path: epath.Path) -> dict[str, Any]:
+  """A file that not every run has; {} where it is missing."""
+  return _read(path) if path.exists() else {}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
