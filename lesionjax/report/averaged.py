@@ -67,11 +67,13 @@ def plots(run: Run) -> list[figures.Plot]:
   axes.axvline(0, color=figures.INK, linewidth=0.8)
   axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
   axes.set_ylim(len(rows) - 0.4, -0.6)
-  axes.set_xlabel('Gain over the best run alone')
+  axes.set_xlabel(f'Gain over {_way_name(found, "single")}')
   figures.add_legend(figure, axes)
   told = [f'{_way_name(found, ways[k]["key"])} {gain["value"]:+.3f}' for _, k, gain in rows]
-  alt = 'Gains over the best run alone: ' + figures.describe([name for name, _, _ in rows], told)
-  return [figures.Plot('averaged', 'What averaging gains', alt, figure, _caption(found))]
+  alt = f'Gains over {_way_name(found, "single")}: ' + figures.describe(
+    [name for name, _, _ in rows], told
+  )
+  return [figures.Plot('averaged', 'What averaging gains', alt, figure)]
 
 
 def context(run: Run) -> dict[str, Any] | None:
@@ -103,7 +105,7 @@ def context(run: Run) -> dict[str, Any] | None:
       }
       for member in found['members']
     ],
-    'note': _caption(found),
+    'note': _note(found),
     'tuned_on_test': found['chosen_on'] == found['test'],
   }
 
@@ -181,10 +183,11 @@ def _sentences(found: Found, final: Found, titles: Mapping[str, str]) -> list[st
   return sentences
 
 
-def _caption(found: Found) -> str:
+def _note(found: Found) -> str:
   return (
-    f'{_split(found)} split; differences to {_way_name(found, "single")}, paired: both are measured'
-    ' on the same draws of whole lesions or patients, 95 % intervals.'
+    f'Numbers are of the {_split(found)} split. Below each interval: the difference to'
+    f' {_way_name(found, "single")}, paired, as both are measured on the same draws of whole'
+    ' lesions or patients; all intervals are 95 %.'
   )
 
 
