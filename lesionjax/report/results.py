@@ -26,7 +26,7 @@ from lesionjax.report import result_extras, result_points, result_tables
 PAGES = ('docs/results.md', 'README.md')
 
 _COMPARISONS = 'comparisons'  # the directory below docs/results
-_BEYOND = ('calibration', 'novelty')
+_BEYOND = ('calibration', 'novelty', 'toning')
 _PARTS = ('config', 'metrics', 'data', 'environment')
 _OF_RUN = (*_PARTS, 'thresholds')
 

@@ -27,7 +27,7 @@ NOVELTY = {
 
 
 def test_names_and_values():
-  assert result_extras.extras(CALIBRATION, NOVELTY) == {
+  assert result_extras.extras(CALIBRATION, NOVELTY, {}) == {
     'test': {
       'ece': KEPT,
       'brier': KEPT,
@@ -37,7 +37,18 @@ def test_names_and_values():
       'unknown_fpr_at_95/energy': KEPT,
     }
   }
-  assert result_extras.extras({}, {}) == {}
+  assert result_extras.extras({}, {}, {}) == {}
+
+
+def test_skins_are_named():
+  rates = {'sensitivity': HALF, 'specificity': UNDEFINED}
+  tones = [{'tone': 'A', **rates}, {'tone': 'R', **rates}]
+  found = result_extras.extras(
+    {}, {}, {'split': 'test', 'original': rates, 'own': rates, 'tones': tones}
+  )
+  skins = ('photographs', 'own', 'A', 'R')
+  assert set(found['test']) == {f'toned_{s}/{t}' for t in skins for s in rates}
+  assert found['test']['toned_sensitivity/R'] == KEPT
 
 
 def test_a_row_holds_them_beside_the_metrics(tmp_path):
