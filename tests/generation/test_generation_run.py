@@ -233,8 +233,8 @@ def test_a_grid_shows_every_image_beside_its_class():
 def test_samples_do_not_depend_on_how_many_are_drawn_at_once(generator):
   run = lesionjax.load(str(generator))
   labels = np.arange(7) % 2
-  whole = Sampler(run._model, 7)(run._weights, labels, 1)
-  parts = Sampler(run._model, 3)(run._weights, labels, 1)
+  whole = Sampler(run.model, 7)(run.weights, labels, 1)
+  parts = Sampler(run.model, 3)(run.weights, labels, 1)
   np.testing.assert_allclose(whole.astype(int), parts.astype(int), atol=1)
   # Half of the seeds are above what a signed number of 32 bits holds.
-  assert (Sampler(run._model, 7)(run._weights, labels, 2**32 - 1) != whole).any()
+  assert (Sampler(run.model, 7)(run.weights, labels, 2**32 - 1) != whole).any()

@@ -122,8 +122,10 @@ def test_every_family_is_lowered_for_three_platforms(name, size, dtype, argument
   step = jax.jit(assembly.make_eval_step(classifier.config, classifier.model))
   logits = np.asarray(step(classifier.weights, {'image': images})['logits'], np.float32)
   assert np.ptp(logits) > 1e-3
-  np.testing.assert_allclose(found['all_probabilities'], softmax(logits / 1.5), atol=1e-5)
-  np.testing.assert_allclose(found['one_logits'], found['all_logits'][:1], atol=1e-5)
+  # bfloat16 keeps eight bits: another batch size, or another program, rounds a logit of 2 to .008.
+  close = {'float32': 1e-5, 'bfloat16': 2e-2}[dtype]
+  np.testing.assert_allclose(found['all_probabilities'], softmax(logits / 1.5), atol=close)
+  np.testing.assert_allclose(found['one_logits'], found['all_logits'][:1], atol=close)
 
 
 def test_mistakes_are_told(run, segmenter, tmp_path):

@@ -133,6 +133,8 @@ def place_of(values, key):
 def test_a_key_that_came_later_changes_nothing_of_runs_from_before(
   key, tiny_config, segmenter_config
 ):
+  tiny_config.evaluate.subgroups, tiny_config.evaluate.explain = True, 24  # as the recipes have it
+  tiny_config.evaluate.feature_map = 1000
   tiny_config.segmenter = None if key == 'segmenter' else segmenter_config
   plain = config_lib.to_dict(tiny_config)
   old = json.loads(json.dumps(plain))
