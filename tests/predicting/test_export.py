@@ -105,8 +105,13 @@ def member_of(name: str, size: int, dtype: str, arguments: dict) -> types.Simple
         ('resnet18', 32, 'bfloat16', {}),
         ('efficientnet_b0', 32, 'float32', {}),
         ('densenet121', 32, 'float32', {}),
-        ('vgg16_bn', 32, 'float32', {}),
         ('vit_s16', 32, 'float32', {'grid': 2}),
+      ]
+    ),
+    *(
+      pytest.param(*case, marks=pytest.mark.large)
+      for case in [
+        ('vgg16_bn', 32, 'float32', {}),
         ('vit_s16', 32, 'bfloat16', {'grid': 2}),
       ]
     ),
