@@ -265,7 +265,7 @@ def _evaluate() -> ConfigDict:
   evaluate.bins = 15  # of the reliability diagram, with as many images each
   evaluate.coverage = 0.9  # of the conformal prediction sets, in every class
   evaluate.subgroups = True  # rates by skin tone, sex, age, site and source
-  evaluate.min_count = 10  # images below which no rate of a subgroup is printed
+  evaluate.min_count = 10  # lesions or patients below which a subgroup has no rate
   evaluate.explain = 24  # images with maps of what the network looked at; 0 = none
   evaluate.feature_map = 1000  # images on the t-SNE map of pre-logits; 0 = no map
   return evaluate

@@ -88,13 +88,16 @@ def evaluate(
       files.write_json(out_dir / 'data.json', data)
     _write(evaluated)
     additions.write(out_dir, added)
-    wall_s = {'evaluate': round(time.perf_counter() - start, 1)}
-    if train_wall_s is not None:
-      wall_s['train'] = round(train_wall_s, 1)
-    environment.write(out_dir, wall_s)
+    environment.write(out_dir, _spent(start, train_wall_s))
     report = str(write_report(out_dir))
   processes.wait_for_all('report')  # which the first writes
   return report
+
+
+def _spent(start: float, train_wall_s: float | None) -> dict[str, float]:
+  """Seconds since `start`, and those of the training where they are told."""
+  wall_s = {'evaluate': round(time.perf_counter() - start, 1)}
+  return wall_s if train_wall_s is None else wall_s | {'train': round(train_wall_s, 1)}
 
 
 def _write(evaluated: Evaluated) -> None:

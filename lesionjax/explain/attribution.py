@@ -58,6 +58,7 @@ def make_integrated_gradients(
   """
 
   def attribute(weights: Any, image: jax.Array, classes: jax.Array) -> jax.Array:
+    """Relevance [B, H, W] of images [B, H, W, 3] for classes [B]."""
     start = baseline_of(image, baseline, black)
     wanted = jax.nn.one_hot(classes, jax.eval_shape(score, weights, image).shape[-1])
 
@@ -128,6 +129,7 @@ def make_occlusion(score: Score, patch_px: int, stride_px: int) -> Attribution:
   """
 
   def attribute(weights: Any, image: jax.Array, classes: jax.Array) -> jax.Array:
+    """Relevance [B, H, W] of images [B, H, W, 3] for classes [B]."""
     height, width = image.shape[1:3]
     rows, columns = (occlusion_places(side, patch_px, stride_px) for side in (height, width))
     places = jnp.asarray([(row, column) for row in rows for column in columns])

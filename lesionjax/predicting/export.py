@@ -13,7 +13,7 @@ import numpy as np
 from data_builders.errors import UserError
 from lesionjax.host import environment, files
 from lesionjax.predicting import export_words
-from lesionjax.predicting.fitted import POINT, read_fitted
+from lesionjax.predicting.fitted import POINT, Fitted, read_fitted
 from lesionjax.predicting.network import Member
 from lesionjax.runs import assembly, run_directory
 
@@ -45,9 +45,23 @@ def export(workdir: str, out: str) -> str:
   fitted = read_fitted([workdir])
   member = Member(workdir, 'none')
   program = serialised(member, fitted.temperatures[0])
+  about = _about(workdir, member, fitted, program)
+  files.write_bytes(os.path.join(out, _FILE), program)
+  files.write_text(os.path.join(out, 'README.txt'), export_words.readme(about))
+  path = os.path.join(out, 'model.json')
+  files.write_json(path, about)
+  print(
+    f'{len(program) / 1e6:.1f} MB for {", ".join(PLATFORMS)} in {out}; run here on'
+    f' {jax.default_backend()} only.'
+  )
+  return path
+
+
+def _about(workdir: str, member: Member, fitted: Fitted, program: bytes) -> dict[str, Any]:
+  """What model.json says: all that the program's numbers need to be understood and used."""
   sets = fitted.conformal
   classifier = member.classifier
-  about: dict[str, Any] = {
+  return {
     'file': _FILE,
     'sha256': hashlib.sha256(program).hexdigest(),
     'platforms': list(PLATFORMS),
@@ -83,15 +97,6 @@ def export(workdir: str, out: str) -> str:
     'commit': environment.code_commit(),
     'run': os.path.basename(os.path.abspath(workdir)),
   }
-  files.write_bytes(os.path.join(out, _FILE), program)
-  files.write_text(os.path.join(out, 'README.txt'), export_words.readme(about))
-  path = os.path.join(out, 'model.json')
-  files.write_json(path, about)
-  print(
-    f'{len(program) / 1e6:.1f} MB for {", ".join(PLATFORMS)} in {out}; run here on'
-    f' {jax.default_backend()} only.'
-  )
-  return path
 
 
 def serialised(member: Member, temperature: float) -> bytes:

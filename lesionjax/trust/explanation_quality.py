@@ -107,23 +107,7 @@ def perturbation_curves(
     name: {kind: perturbation.area_under(curve) for kind, curve in both.items()}
     for name, both in curves.items()
   }
-  own, report = groups[:count], {}
-  for name in found:
-    random = RANDOM[CELLS[name]]
-    # Less is better for deletion: a gain is positive for both.
-    first = {
-      'deletion_gain': areas[random]['deletion'],
-      'insertion_gain': areas[name]['insertion'],
-    }
-    second = {
-      'deletion_gain': areas[name]['deletion'],
-      'insertion_gain': areas[random]['insertion'],
-    }
-    report[name] = {
-      **summarise(areas[name], own, resamples),
-      'random': random,
-      **paired_differences(first, second, own, resamples),
-    }
+  own = groups[:count]
   return {
     'images': count,
     'fractions': np.linspace(0, 1, CURVE_STEPS + 1).round(6).tolist(),
@@ -131,7 +115,28 @@ def perturbation_curves(
       name: {kind: curve.mean(0).round(6).tolist() for kind, curve in both.items()}
       for name, both in curves.items()
     },
-    'areas': report,
+    'areas': {name: _against_random(name, areas, own, resamples) for name in found},
+  }
+
+
+def _against_random(
+  name: str, areas: dict[str, dict[str, np.ndarray]], groups: np.ndarray, resamples: int
+) -> dict[str, Any]:
+  """Areas under the curves of a method, and their gain over random maps of its grain."""
+  random = RANDOM[CELLS[name]]
+  # Less is better for deletion: a gain is positive for both.
+  first = {
+    'deletion_gain': areas[random]['deletion'],
+    'insertion_gain': areas[name]['insertion'],
+  }
+  second = {
+    'deletion_gain': areas[name]['deletion'],
+    'insertion_gain': areas[random]['insertion'],
+  }
+  return {
+    **summarise(areas[name], groups, resamples),
+    'random': random,
+    **paired_differences(first, second, groups, resamples),
   }
 
 

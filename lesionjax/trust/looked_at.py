@@ -60,6 +60,7 @@ def look(read: Read, split: Split, rows: np.ndarray, size: tuple[int, int]) -> L
   """
 
   def one(row: int) -> tuple[np.ndarray, ...]:
+    """The fields of `Looked` for one record: pixels, lesion, artefacts, picture, outline."""
     times = max(1, math.ceil(artefacts.LOOK_PX / min(size)))
     image, mask = read(row, (size[0] * times, size[1] * times))
     kinds = artefacts.find_artefacts(image)

@@ -73,10 +73,15 @@ def untouched(split: Split, row: int, kind: str) -> tuple[np.ndarray, np.ndarray
     png = split.encoded_mask(row)
     return image, None if png is None else decode.decode_mask(png, image.shape[:2])
   except decode.DecodeError as error:
-    raise UserError(
-      f'Image {str(split.image_ids[row])!r} of {split.name} ({split.split}) or its mask is damaged:'
-      f' {error}; build the data set again, or write the masks again with --mode=masks.'
-    ) from error
+    raise damaged(split, row, error) from error
+
+
+def damaged(split: Split, row: int, error: Exception) -> UserError:
+  """What to raise where an image of a split, or its mask, cannot be decoded."""
+  return UserError(
+    f'Image {str(split.image_ids[row])!r} of {split.name} ({split.split}) or its mask is damaged:'
+    f' {error}; build the data set again, or write the masks again with --mode=masks.'
+  )
 
 
 def _measure(split: Split, row: int, kind: str) -> Tone:

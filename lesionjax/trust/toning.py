@@ -33,7 +33,7 @@ from lesionjax.runs import run_data, run_directory
 from lesionjax.runs.inference import softmax
 from lesionjax.runs.predictor import Classifier
 from lesionjax.runs.scoring import labels_of, write_npz
-from lesionjax.trust.tones_of_split import mask_kind
+from lesionjax.trust.tones_of_split import damaged, mask_kind
 
 FILE, ARRAYS = 'toning.json', 'toning.npz'
 POINT = 'sensitivity_90'
@@ -168,10 +168,7 @@ def _decoded(
     image = decode.decode_pixels(data, 1 if whole else decode.reduction(data, classifier.size))
     return image, None if png is None else decode.decode_mask(png, image.shape[:2])
   except decode.DecodeError as error:
-    raise UserError(
-      f'Image {str(split.image_ids[row])!r} of {split.name} ({split.split}) or its mask is damaged:'
-      f' {error}; build the data set again, or write the masks again with --mode=masks.'
-    ) from error
+    raise damaged(split, row, error) from error
 
 
 def _views(classifier: Classifier, split: Split, made: list[Toned]) -> Iterator[np.ndarray]:
