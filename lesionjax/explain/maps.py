@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from lesionjax.explain.explained import ExplainedRun
+from lesionjax.host import compilation
 from lesionjax.runs.inference import softmax
 
 CHEAP = ('gradcam', 'gradcam++')
@@ -76,9 +77,10 @@ def probability(run: ExplainedRun, pixels: np.ndarray, classes: np.ndarray) -> n
 def draw_weights(run: ExplainedRun, seed: int = 0) -> Any:
   """Weights of the same network before any training, where those of the run lie."""
   model = run.classifier.model
-  drawn = jax.jit(lambda key, image: model.init(key, image, train=False))(
-    jax.random.key(seed), np.zeros((1, *run.size, 3), np.float32)
+  init = jax.jit(
+    lambda key, image: model.init(key, image, train=False), compiler_options=compilation.once()
   )
+  drawn = init(jax.random.key(seed), np.zeros((1, *run.size, 3), np.float32))
   # Elsewhere, or where jax likes, everything would be compiled once more.
   return jax.tree.map(lambda new, old: jax.device_put(new, old.sharding), drawn, run.weights)
 

@@ -40,6 +40,18 @@ def keep_compiled() -> pathlib.Path | None:
   return directory
 
 
+def once() -> dict[str, int] | None:
+  """Options of `jax.jit` for a program that runs a single time, as the drawing of weights.
+
+  On a CPU, LLVM with few optimisations compiles it up to four times as fast (U-Net 18 -> 4 s on two
+  cores). The results have the same bits; level 0 would change them.
+
+  Returns:
+    `compiler_options`; None, which changes nothing, where the backend is no CPU.
+  """
+  return {'xla_backend_optimization_level': 1} if jax.default_backend() == 'cpu' else None
+
+
 def _processor() -> str:
   """Tells processors with different instructions apart."""
   flags = platform.machine()

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from data_builders.errors import UserError
+from lesionjax.host import compilation
 from lesionjax.training.checkpoints import Checkpoints
 from lesionjax.training.mesh import Mesh, to_host
 from lesionjax.training.progress import Progress, Rules, after_epoch
@@ -52,7 +53,8 @@ class Plan:
 def init_state(task: Task, key: Array, batch: dict[str, Any], mesh: Mesh) -> State:
   """Builds the whole state in one jitted call, replicated over the mesh."""
   # One call with out_shardings: pieces made apart would land on the first device only.
-  return jax.jit(task.init, out_shardings=mesh.replicated)(key, batch)
+  init = jax.jit(task.init, out_shardings=mesh.replicated, compiler_options=compilation.once())
+  return init(key, batch)
 
 
 def train(

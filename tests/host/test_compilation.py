@@ -7,9 +7,12 @@ import pathlib
 import subprocess
 import sys
 
+import jax
+import numpy as np
 import pytest
 
 from lesionjax.host import compilation
+from lesionjax.models import cnn
 
 CODE = """
 import jax, jax.numpy as jnp
@@ -70,3 +73,14 @@ def test_processors_are_told_apart(flags, tmp_path, monkeypatch):
   here = compilation._processor()
   monkeypatch.setattr('builtins.open', fake)
   assert compilation._processor() != here
+
+
+def test_what_runs_once_draws_the_same_bits():
+  model = cnn.CNN(3, widths=(4, 8), dense_features=8)
+
+  def draw(options):
+    init = jax.jit(lambda key, image: model.init(key, image), compiler_options=options)
+    return init(jax.random.key(5), np.zeros((1, 16, 16, 3), np.float32))
+
+  assert compilation.once()  # tests run on a CPU
+  jax.tree.map(np.testing.assert_array_equal, draw(compilation.once()), draw(None))
