@@ -14,6 +14,9 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-$(ACCELERATOR)
 comma := ,
 
+# Where it is set, every process would compile jax and flax to bytecode anew, 10 s of its time.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install install-dev quickstart test lint format types bench constraints results clean

@@ -64,7 +64,7 @@ def _segmenter() -> ConfigDict:
   with config.unlocked():
     config.model.arguments.width = 8
   config.train.loss = 'bce_dice'
-  config.train.epochs = 2
+  config.train.epochs = 1
   config.train.batch_size = 16
   config.optimiser.learning_rate = 4e-3
   config.schedule.name = 'one_cycle'
