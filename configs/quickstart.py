@@ -23,7 +23,7 @@ def get_config(argument: str = '') -> ConfigDict:
   config.recipe = 'quickstart'
   config.data.name = 'synthetic_dermoscopy'
   config.data.data_dir = 'data'
-  config.data.size_px = 64
+  config.data.size_px = 48
 
   augment = config.augment
   augment.flip_horizontal = augment.flip_vertical = True
