@@ -8,7 +8,13 @@ import cv2
 import numpy as np
 
 _MAX_PX = 192
-_JPEG_QUALITY = 90
+# Colour at full resolution: halved, as is usual, thin orange outlines turn olive.
+_JPEG = (
+  cv2.IMWRITE_JPEG_QUALITY,
+  90,
+  cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+  cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+)
 
 
 def shrink(image: np.ndarray, most_px: int = _MAX_PX) -> np.ndarray:
@@ -23,5 +29,5 @@ def shrink(image: np.ndarray, most_px: int = _MAX_PX) -> np.ndarray:
 def data_uri(image: np.ndarray) -> str:
   """An image uint8 [H, W, 3] RGB as the source of an <img>."""
   bgr = np.ascontiguousarray(image[..., ::-1])
-  _, encoded = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+  _, encoded = cv2.imencode('.jpg', bgr, _JPEG)
   return 'data:image/jpeg;base64,' + base64.b64encode(encoded.tobytes()).decode()

@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from lesionjax.report import figures, figures_training, images, tables
+from lesionjax.report import figures, figures_training, images, overlays, tables
 from lesionjax.report.figures import Plot
 from lesionjax.report.mask_files import (
   MaskExamples,
@@ -19,6 +19,7 @@ from lesionjax.report.mask_files import (
 from lesionjax.report.run_files import Run, number, read_run
 
 _TRUE, _NETWORK, _OTSU = (255, 255, 255), (230, 159, 0), (86, 180, 233)
+_SHOWN_PX = 320  # side of an example
 _TILES = (
   ('dice', 'Dice'),
   ('threshold_jaccard', 'Jaccard, 0 below 0.65'),
@@ -181,13 +182,13 @@ def _overlays(run: Run, split: str, predictions: MaskPredictions) -> list[dict[s
 
 
 def _overlay(examples: MaskExamples, predictions: MaskPredictions, at: int) -> dict[str, Any]:
-  row, image = int(examples.rows[at]), examples.images[at].copy()
+  row, image = int(examples.rows[at]), _enlarged(examples.images[at])
   for mask, colour in (
     (examples.otsu[at], _OTSU),
     (examples.masks[at], _TRUE),
     (examples.predicted[at], _NETWORK),
   ):
-    _outline(image, mask, colour)
+    image = overlays.outline(image, mask, colour)
   label = predictions.class_names[predictions.labels[row]]
   return {
     'src': images.data_uri(image),
@@ -200,14 +201,10 @@ def _overlay(examples: MaskExamples, predictions: MaskPredictions, at: int) -> d
   }
 
 
-def _outline(image: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int]) -> None:
-  """Draws a mask's contour on an image, dark below, so that it is seen on any skin."""
-  size = (image.shape[1], image.shape[0])
-  # Enlarged smoothly: a staircase of the network's pixels would hide the skin below it.
-  large = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) >= 0.5
-  contours, _ = cv2.findContours(large.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-  cv2.drawContours(image, contours, -1, (31, 41, 51), 3, cv2.LINE_AA)
-  cv2.drawContours(image, contours, -1, colour, 1, cv2.LINE_AA)
+def _enlarged(image: np.ndarray) -> np.ndarray:
+  """An image as large as it is shown: lines drawn on fewer pixels lose their colour."""
+  scale = max(1, _SHOWN_PX / max(image.shape[:2]))
+  return cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
 
 
 def _spread_plots(predictions: MaskPredictions) -> list[Plot]:

@@ -247,7 +247,7 @@ def _decision_curve(curve: Mapping[str, Any], split: str) -> Plot:
   look: dict[str, Any] = {'color': figures.class_colour(3), 'linestyle': (0, (5, 1.6))}
   axes.plot(x, clipped(curve['all']), label='all', **look)
   axes.axhline(0, color=figures.INK, linewidth=1.1, linestyle=':', label='none')
-  axes.set_ylim(floor, max(1.1 * prevalence, 0.05))
+  axes.set_ylim(floor, max(1.1 * prevalence, 1.05 * max(high), 0.05))
   axes.set_xlim(0, 1)
   axes.set_xlabel('threshold probability')
   axes.set_ylabel('net benefit')
