@@ -102,15 +102,15 @@ def member_of(name: str, size: int, dtype: str, arguments: dict) -> types.Simple
       pytest.param(*case, marks=pytest.mark.slow)
       for case in [
         ('resnet18', 32, 'float32', {}),
-        ('resnet18', 32, 'bfloat16', {}),
         ('efficientnet_b0', 32, 'float32', {}),
-        ('densenet121', 32, 'float32', {}),
-        ('vit_s16', 32, 'float32', {'grid': 2}),
       ]
     ),
     *(
       pytest.param(*case, marks=pytest.mark.large)
       for case in [
+        ('resnet18', 32, 'bfloat16', {}),
+        ('densenet121', 32, 'float32', {}),
+        ('vit_s16', 32, 'float32', {'grid': 2}),
         ('vgg16_bn', 32, 'float32', {}),
         ('vit_s16', 32, 'bfloat16', {'grid': 2}),
       ]
