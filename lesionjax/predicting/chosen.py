@@ -7,12 +7,13 @@ import os
 from collections.abc import Sequence
 
 import numpy as np
+from etils import epath
 
 from data_builders.errors import UserError
 from lesionjax.explain.explained import ExplainedRun
 from lesionjax.predicting.finding import find_images
 from lesionjax.report.run_files import Predictions, read_run
-from lesionjax.runs import run_data
+from lesionjax.runs import run_data, two_stage
 
 KINDS = ('errors', 'hits')
 
@@ -41,10 +42,11 @@ def from_files(run: ExplainedRun, images: str, out: str, count: int) -> Chosen:
     run: the network.
     images: a folder, a pattern or one file.
     out: folder of the results, in which no image is looked for.
-    count: at most so many are taken, the first by name.
+    count: at most so many are taken, the first by name; what cannot be read is told and left
+      out.
 
   Raises:
-    UserError: there is none, one cannot be read, or the run needs masks.
+    UserError: there is none, none can be read, or the run needs masks.
   """
   if run.classifier.needs_masks:
     raise UserError(
@@ -59,10 +61,21 @@ def from_files(run: ExplainedRun, images: str, out: str, count: int) -> Chosen:
   found = find_images(images, out)
   names = found.names[:count]
   paths = [os.path.join(found.folder, name) for name in names]
-  pixels = np.stack([run.classifier.seen(path, index) for index, path in enumerate(paths)])
+  seen, problems = {}, []
+  for index, (name, path) in enumerate(zip(names, paths, strict=True)):
+    try:
+      seen[name] = run.classifier.seen(path, index)
+    except UserError as error:
+      problems.append(str(error))
+  if not seen:
+    raise UserError(problems[0])
+  for problem in problems:
+    print(f'Left out: {problem}')
   more = len(found.names) - len(names)
-  told = f'{len(names)} images' + (f', the first of {len(found.names):,}.' if more else '.')
-  return Chosen(names, pixels, None, told)
+  told = f'{len(seen)} images' + (
+    f', of the first {count} of {len(found.names):,}.' if more else '.'
+  )
+  return Chosen(list(seen), np.stack(list(seen.values())), None, told)
 
 
 def from_split(run: ExplainedRun, split: str, kind: str, count: int) -> Chosen:
@@ -117,7 +130,7 @@ def same_images(run: ExplainedRun, split: str, chosen: Chosen) -> Chosen:
 def _decoded(
   run: ExplainedRun, split: str, image_ids: Sequence[str] | np.ndarray, labels, told: str
 ) -> Chosen:
-  config = run.classifier.config
+  config = two_stage.resolve(run.classifier.config, epath.Path(run.classifier.run_dir))
   records = run_data.open_data(config, split)
   place = {name: row for row, name in enumerate(records.image_ids.tolist())}
   missing = [str(name) for name in image_ids if str(name) not in place]

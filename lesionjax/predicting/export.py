@@ -50,6 +50,8 @@ def export(workdir: str, out: str) -> str:
   files.write_text(os.path.join(out, 'README.txt'), export_words.readme(about))
   path = os.path.join(out, 'model.json')
   files.write_json(path, about)
+  for note in about['notes']:
+    print(note)
   print(
     f'{len(program) / 1e6:.1f} MB for {", ".join(PLATFORMS)} in {out}; run here on'
     f' {jax.default_backend()} only.'
@@ -89,7 +91,7 @@ def _about(workdir: str, member: Member, fitted: Fitted, program: bytes) -> dict
       'coverage': sets.coverage,
       'thresholds': dict(zip(sets.class_names, sets.thresholds.tolist(), strict=True)),
     },
-    'notes': list(fitted.notes),
+    'notes': [*fitted.notes, *export_words.left_out(member)],
     'licence': export_words.licence(workdir),
     'model': classifier.config.model.name,
     'dtype': classifier.config.model.dtype,

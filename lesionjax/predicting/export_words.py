@@ -8,6 +8,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from data_builders.cleaning import hair
+from lesionjax.predicting.network import Member
 from lesionjax.runs import run_directory
 from lesionjax.runs.predictor import Classifier
 
@@ -81,6 +82,18 @@ def inside(config: ConfigDict) -> list[dict[str, Any]]:
   ]
 
 
+def left_out(member: Member) -> list[str]:
+  """What the network needs and the program does not hold, in words."""
+  if not member.looks:
+    return []
+  own = member.classifier.segmenter is not None
+  by = "the run's own first stage" if own else 'the masks of its data'
+  return [
+    f'The network saw lesions found by {by}, and the program does not find them: give it the same'
+    ' part of every photograph, or its probabilities mean nothing.'
+  ]
+
+
 def licence(run_dir: str) -> str:
   """What the licence of the training data means for the weights."""
   data = run_directory.read_json(run_dir, 'data.json', f'{run_dir} has no data.json')
@@ -94,6 +107,10 @@ def licence(run_dir: str) -> str:
 def readme(about: dict[str, Any]) -> str:
   """README.txt beside the program."""
   _, height, width, _ = about['input']['shape']
+  last = len(about['preprocessing']) - 1  # the first decodes, the last resizes
+  own = (
+    f'\n  image = prepared(image)  # yours to write: steps 2 to {last} above' if last > 1 else ''
+  )
   before = '\n'.join(
     f'  {place}. {step["what"]}' for place, step in enumerate(about['preprocessing'], 1)
   )
@@ -109,14 +126,14 @@ Loading it takes jax >= {about['jax']} with flatbuffers, NumPy and OpenCV, not l
 
   about = json.load(open('model.json'))
   program = export.deserialize(bytearray(open('model.stablehlo', 'rb').read()))
-  image = cv2.imread('image.jpg', cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)[..., ::-1]
+  image = cv2.imread('image.jpg', cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)[..., ::-1]{own}
   large = image.shape[0] > 2 * {height} or image.shape[1] > 2 * {width}
   method = cv2.INTER_AREA if large else cv2.INTER_LINEAR
   small = cv2.resize(image, ({width}, {height}), interpolation=method)
   found = program.call(np.ascontiguousarray(small[None]))  # any number of images at a time
   print(dict(zip(about['classes'], np.asarray(found['probabilities'])[0].tolist())))
 
-(The snippet decodes and resizes; where steps stand between these two above, do them in between.)
+{' '.join(about['notes'])}
 The program was lowered for {', '.join(about['platforms'])} and tested on a CPU only.
 Thresholds hold for probabilities without the temperature: softmax(logits), summed over
 {', '.join(about['positive']['classes']) or 'no class'}. Conformal sets hold for 'probabilities'.

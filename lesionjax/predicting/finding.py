@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from data_builders.errors import UserError
+from lesionjax.predicting import panels
 
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.webp', '.gif', '.bmp')
+RESULT = 'predictions.json'
 _WILD = '*?['
 
 
@@ -33,6 +35,7 @@ def find_images(images: str, out: str) -> Found:
   Args:
     images: a folder, of which all files with the ending of an image are taken, those in its
       folders too; a pattern such as 'photos/**/*.jpg', of which all matches are; or one file.
+      The pictures of earlier predictions are passed by.
     out: folder of the results: nothing in it is an image to predict.
 
   Returns:
@@ -90,7 +93,7 @@ def _walk(folder: str, closed: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
       continue
     for entry in entries:
       if entry.is_dir(follow_symlinks=False) and not _is_image(entry.name):
-        if os.path.abspath(entry.path) != closed:
+        if os.path.abspath(entry.path) != closed and not _is_result(entry.path):
           waiting.append(os.path.join(inside, entry.name))
       else:
         yield inside, entry
@@ -110,11 +113,18 @@ def _matches(pattern: str, out: str) -> Found:
       if not path.name.startswith('.')
       and (not path.is_dir() or _is_image(path.name))
       and not os.path.abspath(path).startswith(closed)
+      and not _is_result(str(path.parent))
     ]
   except (ValueError, OSError) as error:
     raise UserError(f'--images={pattern} is no pattern ({error}): write folder/*.jpg.') from error
   names = {str(path.relative_to(folder)) for path in paths}
   return Found(str(folder), sorted(names, key=os.fsencode), 0)
+
+
+def _is_result(folder: str) -> bool:
+  """Whether a folder holds the pictures of an earlier prediction, which are no photographs."""
+  above, name = os.path.split(os.path.abspath(folder))
+  return name == panels.FOLDER and os.path.exists(os.path.join(above, RESULT))
 
 
 def _is_image(name: str) -> bool:

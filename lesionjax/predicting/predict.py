@@ -15,11 +15,12 @@ from lesionjax.explain import maps
 from lesionjax.explain.explained import ExplainedRun
 from lesionjax.host import environment, files
 from lesionjax.predicting import outlines, page, panels
-from lesionjax.predicting.finding import Found, find_images
+from lesionjax.predicting.finding import RESULT, Found, find_images
 from lesionjax.predicting.fitted import POINT, Fitted, read_fitted
 from lesionjax.predicting.network import Ensemble
 from lesionjax.predicting.rows import Row, Writer, growing_file
 from lesionjax.predicting.stream import Explain, Prepared, Preparer, predict_rows
+from lesionjax.runs import run_directory
 from lesionjax.runs import tta as tta_lib
 
 _BATCH, _BATCH_EXPLAINED = 64, 16
@@ -56,6 +57,8 @@ def predict(
   run_dirs = [part.strip() for part in (workdir or '').split(',') if part.strip()]
   if not run_dirs or not out:
     raise UserError('--mode=predict needs --workdir=RUN, --images=FOLDER and --out=DIR.')
+  if len({run_directory.locate(run_dir) for run_dir in run_dirs}) < len(run_dirs):
+    raise UserError('--workdir names a run twice: its vote would count twice, give each once.')
   tta = tta or 'none'
   tta_lib.views(tta)
   found = find_images(images, out)
@@ -64,6 +67,8 @@ def predict(
   find_lesion, by = _lesions(segmenter, ensemble, overlays)
   # A damaged file has a row; what OpenCV prints of it besides, nobody could place.
   cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+  if os.path.exists(os.path.join(out, RESULT)):
+    print(f'{out} holds an earlier prediction, which is replaced.')
   _make_folder(out)
   explain = _explainer(ensemble, os.path.join(out, panels.FOLDER)) if overlays else None
   prepare = Preparer(found.folder, ensemble, find_lesion, overlays)
@@ -77,7 +82,7 @@ def predict(
       summary.add(row)
   about = _about(run_dirs, ensemble, fitted, found, summary, by, tta)
   about['wall_s'] = round(time.perf_counter() - start, 2)
-  files.write_json(os.path.join(out, 'predictions.json'), about)
+  files.write_json(os.path.join(out, RESULT), about)
   html = page.write(out, found, summary, about, overlays)
   return _told(summary, out, html)
 
@@ -111,13 +116,15 @@ def _lesions(
 ) -> tuple[outlines.FindLesion | None, str]:
   """Who finds the lesion, None where nobody asks, and its name in words."""
   own = next((m for m in ensemble.members if m.looks), ensemble.members[0])
-  needed = overlays or any(member.wants_mask for member in ensemble.members)
-  if segmenter and not needed:
+  asked = overlays or any(member.wants_mask for member in ensemble.members)
+  if segmenter and not asked:
+    sees = 'finds lesions by its own first stage' if own.looks else 'sees whole images'
     raise UserError(
-      f'--segmenter={segmenter} has no effect on a run that sees whole images without --overlays:'
-      ' leave it out.'
+      f'--segmenter={segmenter} has no effect on a run that {sees} where no pictures are asked for:'
+      ' leave it or --nooverlays out.'
     )
-  if not needed:
+  # A network's own first stage is asked, too: whether there is a lesion decides on referral.
+  if not asked and not own.looks:
     return None, ''
   return outlines.choose(segmenter, own.classifier)
 

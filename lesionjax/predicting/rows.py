@@ -55,7 +55,7 @@ class Row:
 
 def judge(
   index: int, name: str, note: str, raw: np.ndarray, calibrated: np.ndarray, fitted: Fitted,
-  class_names: tuple[str, ...],
+  class_names: tuple[str, ...], doubt: str = '',
 ) -> Row:  # fmt: skip
   """Says of one image what follows from its probabilities.
 
@@ -67,16 +67,17 @@ def judge(
     calibrated: float [K], with the temperature.
     fitted: threshold and sets.
     class_names: K names.
+    doubt: why the network cannot have seen what it was trained to judge; '' where it can.
 
   Returns:
-    The row. The image is referred when it is flagged, and when its set does not hold exactly one of
-    the classes with enough calibration cases, or its label is none of them.
+    The row. The image is referred when there is doubt, when it is flagged, and when its set does
+    not hold exactly one of the classes with enough calibration cases, or its label is none of them.
   """
   if not np.isfinite(calibrated).all():
     return Row(index, name, note=note, error='the network gives no finite numbers for it')
   malignant = None if fitted.positive.problem else float(fitted.positive.score(raw[None])[0])
   flag = classes = why = None
-  reasons = []
+  reasons = [doubt] if doubt else []
   if malignant is not None and fitted.threshold is not None:
     flag = malignant >= fitted.threshold
     if flag:
@@ -85,7 +86,7 @@ def judge(
     inside = fitted.conformal.sets(calibrated[None])[0]
     classes = tuple(each for each, one in zip(class_names, inside, strict=True) if one)
     reasons += _unsure(fitted.conformal, inside, int(calibrated.argmax()))
-  if flag is not None or classes is not None:
+  if flag is not None or classes is not None or doubt:
     why = '; '.join(reasons)
   label = class_names[int(calibrated.argmax())]
   return Row(index, name, calibrated, label, malignant, flag, classes, why, note)
@@ -98,11 +99,12 @@ def _unsure(sets: Conformal, inside: np.ndarray, label: int) -> list[str]:
   """
   if sets.always.all():
     return []
-  counted = int((inside & ~sets.always).sum())
+  counted = [name for name, one in zip(sets.class_names, inside & ~sets.always, strict=True) if one]
   if sets.always[label]:
     return [f'too few validation images of {sets.class_names[label]} to be sure']
-  if counted > 1:
-    return [f'set holds {counted} classes']
+  if len(counted) > 1:
+    always = ', beside what is in every set' if sets.always.any() else ''
+    return [f'set holds {" and ".join(counted)}{always}']
   return [] if counted else ['set is empty: unlike the images it was fitted on']
 
 

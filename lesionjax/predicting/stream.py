@@ -23,6 +23,7 @@ from lesionjax.predicting.reading import read_photograph
 from lesionjax.predicting.rows import Row, judge, printable
 
 _AHEAD = 3
+_FLAT = 4  # levels of 256; what differs less is no photograph
 
 
 class Prepared(NamedTuple):
@@ -34,6 +35,7 @@ class Prepared(NamedTuple):
     views: what every member of the ensemble sees.
     picture: uint8 [h, w, 3], the photograph with its outline, where panels are wanted.
     note: how the file was read, where that is not plain.
+    doubt: why the network cannot have seen what it was trained to judge; ''.
     error: why there is nothing to predict; ''.
   """
 
@@ -42,6 +44,7 @@ class Prepared(NamedTuple):
   views: Views = ()
   picture: np.ndarray | None = None
   note: str = ''
+  doubt: str = ''
   error: str = ''
 
 
@@ -73,18 +76,21 @@ class Preparer:
 
   def _prepare(self, index: int, name: str) -> Prepared:
     photograph = read_photograph(os.path.join(self._folder, name))
-    notes, mask, picture = list(photograph.header.notes), None, None
+    notes, mask, picture, doubt = list(photograph.header.notes), None, None, ''
     if self._find_lesion is not None:
       whole = photograph.pixels()
       mask = self._find_lesion(whole)
       if not mask.any():
         notes.append('no lesion found')
-        seen_whole = any(member.wants_mask for member in self._ensemble.members)
-        notes[-1] += ', seen whole' if seen_whole else ''
+        if any(member.looks for member in self._ensemble.members):
+          notes[-1] += ', seen whole'
+          doubt = 'no lesion found'
       if self._pictures:
         picture = panels.outlined(whole, mask)
     views = self._ensemble.see(photograph, mask)
-    return Prepared(index, name, views, picture, '; '.join(notes))
+    if all(np.ptp(view, (0, 1)).max() < _FLAT for view in views):
+      doubt = 'shows one colour only'
+    return Prepared(index, name, views, picture, '; '.join(notes), doubt)
 
 
 def predict_rows(
@@ -139,7 +145,16 @@ def _finish(
   good = [each for each in batch if not each.error]
   raw, calibrated = ensemble.finish(started, len(good)) if good else ((), ())
   judged = [
-    judge(each.index, printable(each.name), each.note, one, two, fitted, ensemble.class_names)
+    judge(
+      each.index,
+      printable(each.name),
+      each.note,
+      one,
+      two,
+      fitted,
+      ensemble.class_names,
+      each.doubt,
+    )
     for each, one, two in zip(good, raw, calibrated, strict=True)
   ]
   if explain is not None and good:

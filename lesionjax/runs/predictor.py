@@ -286,7 +286,7 @@ def read_image(image: Any, index: int, fit_px: tuple[int, int] | None = None) ->
     except (DecodeError, OSError) as error:
       raise UserError(f'Image {image} cannot be read: {error}.') from error
   image = np.asarray(image)
-  if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
+  if image.ndim != 3 or image.shape[-1] != 3 or not image.size or image.dtype != np.uint8:
     raise UserError(
       f'Image {index} is {image.dtype} {image.shape}; it must be uint8 [height, width, 3] in RGB '
       'order, or the path of a file.'

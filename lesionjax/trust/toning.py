@@ -29,7 +29,7 @@ from lesionjax.data.records import Split
 from lesionjax.evaluation.operating import Positive, positive_of
 from lesionjax.evaluation.skin import ita, recolour, toned_scores, tones
 from lesionjax.host import files
-from lesionjax.runs import run_data, run_directory
+from lesionjax.runs import run_data, run_directory, two_stage
 from lesionjax.runs.inference import softmax
 from lesionjax.runs.predictor import Classifier
 from lesionjax.runs.scoring import labels_of, write_npz
@@ -127,7 +127,8 @@ def toned(classifier: Classifier, split: Split, row: int) -> Toned:
 def _opened(
   run_dir: epath.PathLike, split_name: str, data_dir: str
 ) -> tuple[Classifier, Split, Positive]:
-  config = run_directory.read_config(run_dir)
+  place = run_directory.locate(run_dir)
+  config = two_stage.resolve(run_directory.read_config(place), place)
   if config.task != 'classify':
     raise UserError(f'{run_dir} is a run of task {config.task!r}: give that of a classifier.')
   if config.data.lesion in ('mask', 'mask_crop'):
@@ -279,7 +280,7 @@ def main(arguments: list[str] | None = None) -> int:
     content = write(chosen.run, chosen.split, chosen.data_dir, chosen.images)
     write_report(chosen.run)
   except UserError as error:
-    print(f'error: {error}', file=sys.stderr)
+    print(f'Error: {error}', file=sys.stderr)
     return 1
   print(
     f'{content["images"]:,} images in {len(content["tones"])} tones: the mean score changes by'

@@ -18,6 +18,7 @@ import lesionjax
 from configs import base
 from data_builders.errors import UserError
 from lesionjax.models import build_model
+from lesionjax.predicting import export_words
 from lesionjax.predicting.export import export, serialised
 from lesionjax.runs import assembly
 from lesionjax.runs.inference import shapes_of, softmax
@@ -140,3 +141,12 @@ def test_mistakes_are_told(run, segmenter, tmp_path):
     export(str(segmenter), str(tmp_path))
   with pytest.raises(UserError, match='needs --workdir'):
     export(str(run), '')
+
+
+def test_a_program_without_its_first_stage_says_so():
+  config = types.SimpleNamespace(segmenter=None)
+  member = types.SimpleNamespace(looks=True, classifier=config)
+  (note,) = export_words.left_out(member)  # type: ignore[arg-type]
+  assert 'does not find them' in note
+  member.looks = False
+  assert not export_words.left_out(member)  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ import pathlib
 import re
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 
@@ -98,8 +99,12 @@ def test_what_was_not_fitted_is_said(bare_run, photographs, tmp_path):
 
 
 def test_several_runs_are_averaged_and_fitted_anew(bare_run, photographs, tmp_path):
-  """The same run twice says the same, with a threshold and sets of its own validation."""
-  predict(f'{bare_run},{bare_run}', str(photographs), str(tmp_path / 'out'), overlays=False)
+  """A run and its copy say the same, with a threshold and sets of its own validation."""
+  with pytest.raises(UserError, match='names a run twice'):
+    predict(f'{bare_run},{bare_run}/', str(photographs), str(tmp_path / 'out'))
+  twin = tmp_path / 'twin'
+  shutil.copytree(bare_run, twin)
+  predict(f'{bare_run},{twin}', str(photographs), str(tmp_path / 'out'), overlays=False)
   expected = lesionjax.load(str(bare_run)).predict(sorted(photographs.iterdir())).probabilities
   about = json.loads((tmp_path / 'out' / 'predictions.json').read_text())
   for row, share in zip(table(tmp_path / 'out').values(), expected, strict=True):
@@ -110,6 +115,27 @@ def test_several_runs_are_averaged_and_fitted_anew(bare_run, photographs, tmp_pa
     scores = saved['probabilities'][:, malignant].sum(1)
     truth = np.isin(saved['label'], np.flatnonzero(malignant))
   assert (scores >= about['threshold'] - 1e-6)[truth].mean() >= 0.9
+
+
+def test_what_shows_nothing_is_referred(bare_run, photographs, tmp_path):
+  (photographs / 'black.png').write_bytes(
+    cv2.imencode('.png', np.zeros((80, 90, 3), np.uint8))[1].tobytes()
+  )
+  predict(str(bare_run), str(photographs), str(tmp_path / 'out'), overlays=False)
+  rows = table(tmp_path / 'out')
+  assert (rows['black.png']['refer'], rows['black.png']['why']) == ('yes', 'shows one colour only')
+  assert rows['0.jpg']['refer'] == ''  # nothing was fitted that could say
+
+
+def test_an_earlier_prediction_is_replaced_and_never_predicted(
+  bare_run, photographs, tmp_path, capsys
+):
+  inside = photographs / 'results'
+  for folder in (str(photographs), str(photographs / '**' / '*.jpg')):
+    predict(str(bare_run), folder, str(inside))
+    predict(str(bare_run), folder, str(tmp_path / 'out'), overlays=False)
+    assert set(table(tmp_path / 'out')) == {f'{seed}.jpg' for seed in range(5)}
+  assert f'{inside} holds an earlier prediction' in capsys.readouterr().out
 
 
 def test_views_are_averaged(bare_run, photographs, tmp_path):
