@@ -107,10 +107,9 @@ def licence(run_dir: str) -> str:
 def readme(about: dict[str, Any]) -> str:
   """README.txt beside the program."""
   _, height, width, _ = about['input']['shape']
-  last = len(about['preprocessing']) - 1  # the first decodes, the last resizes
-  own = (
-    f'\n  image = prepared(image)  # yours to write: steps 2 to {last} above' if last > 1 else ''
-  )
+  # The first step decodes and the last resizes, as the snippet does.
+  own = '\n  image = prepared(image)  # yours to write: the steps above between the first and last'
+  own = own if len(about['preprocessing']) > 2 else ''
   before = '\n'.join(
     f'  {place}. {step["what"]}' for place, step in enumerate(about['preprocessing'], 1)
   )
