@@ -86,10 +86,7 @@ def evaluate(
     if out_dir != run_dir:
       files.write_json(out_dir / 'config.json', config_lib.to_dict(config))
       files.write_json(out_dir / 'data.json', data)
-    _write(evaluated)
-    additions.write(out_dir, added)
-    environment.write(out_dir, _spent(start, train_wall_s))
-    report = str(write_report(out_dir))
+    report = _write(evaluated, added, start, train_wall_s)
   processes.wait_for_all('report')  # which the first writes
   return report
 
@@ -100,11 +97,20 @@ def _spent(start: float, train_wall_s: float | None) -> dict[str, float]:
   return wall_s if train_wall_s is None else wall_s | {'train': round(train_wall_s, 1)}
 
 
-def _write(evaluated: Evaluated) -> None:
-  """Writes predictions, metrics and, of a classifier, all that is measured beyond them."""
-  files.write_json(evaluated.out_dir / 'metrics.json', _measure(evaluated))
+def _write(
+  evaluated: Evaluated,
+  added: dict[str, dict[str, Any]],
+  start: float,
+  train_wall_s: float | None,
+) -> str:
+  """Writes predictions, metrics, of a classifier what is measured beyond them, and the report."""
+  out_dir = evaluated.out_dir
+  files.write_json(out_dir / 'metrics.json', _measure(evaluated))
   if evaluated.config.task == 'classify':
     parts.write(evaluated)
+  additions.write(out_dir, added)
+  environment.write(out_dir, _spent(start, train_wall_s))
+  return str(write_report(out_dir))
 
 
 def _place(

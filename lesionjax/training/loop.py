@@ -73,8 +73,9 @@ def train(
   """Trains one phase: until its last step, until patience runs out, or until asked to stop.
 
   Every random number of a step comes from `fold_in(key, step)`, so nothing random is carried from
-  one step to the next and a resumed run repeats exactly. One turn of the loop: take the step, say
-  what is due after it, record, validate at the end of an epoch, save, stop if asked.
+  one step to the next and a resumed run repeats exactly. One turn of the loop, kept in one piece to
+  be read in one sitting: take the step, say what is due after it, record, validate at the end of
+  an epoch, save, stop if asked.
 
   Args:
     task: its pure functions.
